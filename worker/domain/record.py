@@ -105,10 +105,22 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class StaleRun:
-    """A run that is not the current one any more and has not been seen to end."""
+    """A run that is not the current one any more and has not been seen to end.
+
+    Attributes:
+        cause: The event behind it, which is still owed the news of its end; ``None`` if that is not known any more.
+    """
 
     name: str
     delivery: str
+    attempt: int = 1
+    order: Order | None = None
+    cause: Cause | None = None
+
+    @classmethod
+    def of(cls, run: Run) -> StaleRun:
+        """Return what must be remembered of a run that is being replaced as the current one."""
+        return cls(run.name, run.cause.delivery, run.attempt, run.order, run.cause)
 
 
 @dataclass(frozen=True, slots=True)
