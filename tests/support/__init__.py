@@ -1,0 +1,1 @@
+"""Real servers and generated data that the suites share."""
