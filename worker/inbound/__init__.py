@@ -1,0 +1,1 @@
+"""In: from a message on the stream to its acknowledgement."""
