@@ -1,0 +1,179 @@
+"""Structural schemas of custom resources: compiled once, then used to prune, default, and merge objects.
+
+The rules are those of apiextensions.k8s.io/v1: unknown fields are pruned unless the schema preserves them, defaults
+are applied to missing fields, lists and maps are atomic or granular by their ``x-kubernetes-*-type``. CEL is not run.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from re import Pattern
+from re import compile as compile_pattern
+from re import error as PatternError  # noqa: N812 - the module is named like what it holds
+from typing import Any
+
+_NO_DEFAULT: Any = object()
+_VALUE_KEYS = (
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "minProperties",
+    "maxProperties",
+    "uniqueItems",
+)
+
+
+class SchemaError(ValueError):
+    """A schema that no API server would accept."""
+
+
+@dataclass(slots=True)
+class Schema:
+    """One node of a structural schema.
+
+    Attributes:
+        type: JSON Schema type, or "" when any type is allowed.
+        preserve: whether unknown fields survive.
+        list_type: ``atomic`` (default), ``set`` or ``map``.
+        atomic: whether a map is owned as a whole in server-side apply.
+        limits: numeric limits by JSON Schema keyword.
+        trivial: nothing below this node can change or refuse a value.
+    """
+
+    type: str = ""
+    nullable: bool = False
+    preserve: bool = False
+    embedded: bool = False
+    int_or_string: bool = False
+    list_type: str = "atomic"
+    list_keys: tuple[str, ...] = ()
+    atomic: bool = False
+    default: Any = _NO_DEFAULT
+    required: tuple[str, ...] = ()
+    enum: tuple[Any, ...] | None = None
+    pattern: Pattern[str] | None = None
+    limits: dict[str, Any] = field(default_factory=dict)
+    properties: dict[str, Schema] = field(default_factory=dict)
+    additional: Schema | None = None
+    items: Schema | None = None
+    all_of: tuple[Schema, ...] = ()
+    any_of: tuple[Schema, ...] = ()
+    one_of: tuple[Schema, ...] = ()
+    negated: Schema | None = None
+    trivial: bool = False
+
+    @property
+    def has_default(self) -> bool:
+        """Whether the node declares a default (null counts)."""
+        return self.default is not _NO_DEFAULT
+
+    @classmethod
+    def of_resource(cls, openapi: dict[str, Any]) -> Schema:
+        """Compile the root schema of a custom resource; apiVersion, kind and metadata are always known fields."""
+        root = cls.of(openapi)
+        for name in ("apiVersion", "kind"):
+            root.properties.setdefault(name, cls(type="string"))
+        root.properties["metadata"] = cls(type="object", preserve=True, trivial=True)
+        return root
+
+    @classmethod
+    def of(cls, openapi: dict[str, Any]) -> Schema:
+        """Compile one node.
+
+        Raises:
+            SchemaError: an unusable pattern or list type.
+        """
+        try:
+            pattern = compile_pattern(openapi["pattern"]) if "pattern" in openapi else None
+        except PatternError as error:
+            raise SchemaError(f"pattern {openapi['pattern']!r} is no regular expression: {error}") from error
+        additional = openapi.get("additionalProperties")
+        node = cls(
+            type=openapi.get("type", ""),
+            nullable=bool(openapi.get("nullable")),
+            preserve=bool(openapi.get("x-kubernetes-preserve-unknown-fields")) or additional is True,
+            embedded=bool(openapi.get("x-kubernetes-embedded-resource")),
+            int_or_string=bool(openapi.get("x-kubernetes-int-or-string")),
+            list_type=openapi.get("x-kubernetes-list-type", "atomic"),
+            list_keys=tuple(openapi.get("x-kubernetes-list-map-keys", ())),
+            atomic=openapi.get("x-kubernetes-map-type") == "atomic",
+            default=openapi.get("default", _NO_DEFAULT),
+            required=tuple(openapi.get("required", ())),
+            enum=tuple(openapi["enum"]) if "enum" in openapi else None,
+            pattern=pattern,
+            limits={key: openapi[key] for key in _VALUE_KEYS if key in openapi},
+            properties={name: cls.of(child) for name, child in openapi.get("properties", {}).items()},
+            additional=cls.of(additional) if isinstance(additional, dict) else None,
+            items=cls.of(openapi["items"]) if isinstance(openapi.get("items"), dict) else None,
+            all_of=tuple(cls.of(child) for child in openapi.get("allOf", ())),
+            any_of=tuple(cls.of(child) for child in openapi.get("anyOf", ())),
+            one_of=tuple(cls.of(child) for child in openapi.get("oneOf", ())),
+            negated=cls.of(openapi["not"]) if isinstance(openapi.get("not"), dict) else None,
+        )
+        if node.list_type not in {"atomic", "set", "map"}:
+            raise SchemaError(f"x-kubernetes-list-type {node.list_type!r} is none of atomic, set, map")
+        return node
+
+    def child(self, name: str) -> Schema | None:
+        """Return the schema of a field of a map, or None when the schema does not know it."""
+        return self.properties.get(name) or self.additional
+
+    def prune(self, value: Any, path: str = "") -> list[str]:
+        """Remove unknown fields in place.
+
+        Returns:
+            Paths of what was removed, such as ``spec.replcas``.
+        """
+        if self.trivial:
+            return []
+        if isinstance(value, list):
+            return self._prune_list(value, path)
+        return self._prune_map(value, path) if isinstance(value, dict) else []
+
+    def _prune_list(self, value: list[Any], path: str) -> list[str]:
+        removed: list[str] = []
+        if self.items is not None:
+            for index, item in enumerate(value):
+                removed += self.items.prune(item, f"{path}[{index}]")
+        return removed
+
+    def _prune_map(self, value: dict[str, Any], path: str) -> list[str]:
+        removed: list[str] = []
+        for name in list(value):
+            child = self.child(name)
+            below = f"{path}.{name}" if path else name
+            if child is not None:
+                removed += child.prune(value[name], below)
+            elif not self.preserve and not (self.embedded and name in {"apiVersion", "kind", "metadata"}):
+                del value[name]
+                removed.append(below)
+        return removed
+
+    def fill(self, value: Any) -> None:
+        """Apply defaults in place, below missing fields too once their parent exists."""
+        if self.trivial:
+            return
+        if isinstance(value, list) and self.items is not None:
+            for item in value:
+                self.items.fill(item)
+        elif isinstance(value, dict):
+            for name, child in self.properties.items():
+                given = value.get(name, _NO_DEFAULT)
+                if child.has_default and (given is _NO_DEFAULT or (given is None and not child.nullable)):
+                    value[name] = copy.deepcopy(child.default)
+                if name in value:
+                    child.fill(value[name])
+            if self.additional is not None:
+                for name in value.keys() - self.properties.keys():
+                    self.additional.fill(value[name])
+
+
+ANY = Schema(preserve=True, trivial=True)
+"""Schema of values that nothing is known about: maps are granular, lists atomic."""
