@@ -52,9 +52,7 @@ class Rejected(WorkerError):
     @classmethod
     def from_violation(cls, violation: ContractViolation, component: str = "") -> Rejected:
         """Translate a broken contract into the rejection that reports it."""
-        return cls(
-            violation.code, violation.message, path=violation.path, fix=violation.fix, component=component
-        )
+        return cls(violation.code, violation.message, path=violation.path, fix=violation.fix, component=component)
 
 
 class Unavailable(WorkerError):
