@@ -18,11 +18,10 @@ MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 32
 MAX_INTEGER_DIGITS: Final = 19  # every signed 64-bit integer, which is what Kubernetes and most readers can hold
 
-# A string that is never closed is consumed to its end: otherwise each later quote would start a new scan, and a hostile
-# message would cost quadratic time.
-_STRINGS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
-_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_ESCAPES: Final = re.compile(rb"\\.", re.DOTALL)
+_STRINGS: Final = re.compile(rb'"[^"]*+"?')
+_SQUARE: Final = bytes.maketrans(b"{}", b"[]")
+_NOT_STRUCTURE: Final = bytes(set(range(256)) - set(b'[]{}"'))
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -114,7 +113,12 @@ def _check_depth(raw: bytes) -> None:
     """Refuse deep nesting without recursion: each pass over the bare brackets removes the innermost level."""
     if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
         return
-    brackets = _STRINGS.sub(b"", raw).translate(_BRACKETS, _NOT_BRACKETS)
+    if b"\\" in raw:
+        raw = _ESCAPES.sub(b"", raw)
+    # Two adjacent quotes may go, whether they are one string or the seam of two: it does not change what is quoted.
+    brackets = raw.translate(_SQUARE, _NOT_STRUCTURE).replace(b'""', b"")
+    if b'"' in brackets:
+        brackets = _STRINGS.sub(b"", brackets)
     for _ in range(MAX_DEPTH):
         if not brackets:
             return

@@ -147,6 +147,7 @@ def from_validation_error(
     base: str = "$",
     fields: Iterable[str] = (),
     is_secret: Callable[[Location], bool] | None = None,
+    same: Callable[[str, str], bool] = lambda key, field: fold(key) == fold(field),
 ) -> ContractViolation:
     """Turn pydantic's findings into one violation: the first one in full, the others as a number.
 
@@ -156,12 +157,13 @@ def from_validation_error(
         base: JSON path of `raw` within the event.
         fields: Names known at the root, for "did you mean" on unknown ones.
         is_secret: Tells whether the value at a location (in the sender's spelling) must not be shown.
+        same: Tells whether a sender's key means a field.
     """
     errors = error.errors(include_url=False)
     # A misspelt name shows up twice, as unknown and as missing; the unknown one is what the sender can see.
     first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
     kind = first["type"]
-    location = _locate(raw, first["loc"], absent=kind == "missing")
+    location = _locate(raw, first["loc"], same, absent=kind == "missing")
     code = _CODES.get(kind) or (
         "wrong-type" if kind.endswith(("_type", "_parsing")) else kind if "-" in kind else "invalid"
     )
@@ -175,7 +177,7 @@ def from_validation_error(
     return ContractViolation(code, path_of(location, base), message, fix)
 
 
-def _locate(raw: object, loc: Location, *, absent: bool) -> Location:
+def _locate(raw: object, loc: Location, same: Callable[[str, str], bool], *, absent: bool) -> Location:
     """Rewrite pydantic's location in the sender's spelling, without the labels that unions add."""
     found: list[int | str] = []
     here = raw
@@ -186,7 +188,7 @@ def _locate(raw: object, loc: Location, *, absent: bool) -> Location:
                 here = here[step]
                 found.append(step)
         elif isinstance(here, Mapping):
-            key = step if step in here else next((k for k in here if isinstance(k, str) and fold(k) == fold(step)), None)
+            key = step if step in here else next((k for k in here if isinstance(k, str) and same(k, step)), None)
             if key is not None:
                 here = here[key]
                 found.append(key)
@@ -216,9 +218,23 @@ def _sentence(
         case "wrong-type":
             expected = _EXPECTED.get(error["type"].split("_")[0], "another type")
             return f"{name} is {_kind(error['input'])}, expected is {expected}", f"give {expected}"
+        case "out-of-range" if "message" not in context:
+            bound = _bound(context)
+            return f"{value} is out of range for {name}", f"give a number {bound}"
+        case "too-long" | "too-short" | "too-many" | "too-few" if "message" not in context:
+            limit = context.get("max_length", context.get("min_length"))
+            unit = "entries" if code in {"too-many", "too-few"} else "characters"
+            bound = "at most" if "max_length" in context else "at least"
+            return f"{name} is {code.replace('-', ' ')}", f"give {bound} {limit} {unit}"
         case _:
             text = str(context.get("message", error["msg"]))
-            return f"{name}: {text[0].lower()}{text[1:]}", str(context.get("fix", "correct the value"))
+            lead = f"{name}: " if location else ""
+            return f"{lead}{text[0].lower()}{text[1:]}", str(context.get("fix", "correct the value"))
+
+
+def _bound(context: Mapping[str, Any]) -> str:
+    words = {"ge": "of at least", "gt": "above", "le": "of at most", "lt": "below"}
+    return " and ".join(f"{word} {context[key]}" for key, word in words.items() if key in context)
 
 
 def _kind(value: object) -> str:

@@ -1,0 +1,168 @@
+"""Pattern 2: services that consist of several parts and are built from a template repository."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from contracts.components.base import (
+    ComponentProperties,
+    Count,
+    Environment,
+    Objects,
+    Properties,
+    Resources,
+    Url,
+)
+from contracts.fields import DURATION, Line, Version
+
+Interval = Annotated[str, Field(pattern=DURATION)]
+Selector = dict[str, str]
+
+
+class Consumer(ComponentProperties):
+    """What services with references have; `database` and `cache` name a component or a kind (`postgres`, `none`)."""
+
+    references: ClassVar[tuple[str, ...]] = ("database", "cache", "realtime")
+
+    database: Line | None = Field(default=None, description="name of a database component, or a kind, or none")
+    cache: Line | None = Field(default=None, description="name of a cache component, or redis, or none")
+    realtime: Line | None = Field(default=None, description="name of a realtime platform")
+
+
+class RasaChatbot(Consumer):
+    """A chatbot: Rasa and its action server."""
+
+    spellings = {"enable_tls": ("enableTLS",)}
+
+    rasa_image: Line | None = None
+    actions_image: Line | None = None
+    version: Version | None = None
+    resources: Resources | None = None
+    actions_resources: Resources | None = None
+    min_scale: Count | None = None
+    max_scale: Count | None = None
+    target_concurrency: Count | None = None
+    actions_min_scale: Count | None = None
+    actions_max_scale: Count | None = None
+    actions_target_concurrency: Count | None = None
+    environment: Environment | None = None
+    env_from: Objects | None = None
+    language: Line | None = None
+    framework: Line | None = None
+    repository: Url | None = None
+    enable_istio_gateway: bool | None = None
+    chatbot_host: Line | None = None
+    enable_tls: bool | None = None
+    nlu_pipeline: Line | None = None
+    policies: Line | list[Line] | None = None
+    language_model: Line | None = None
+    training_data: Line | None = None
+
+
+class Resolver(Properties):
+    """A resolver outside the federation; its headers may hold tokens and are not read."""
+
+    name: Line
+    endpoint: Url
+
+
+class GraphqlGateway(Consumer):
+    """A gateway that federates the GraphQL and OpenAPI services it discovers."""
+
+    secret_paths: ClassVar[tuple[str, ...]] = ("customResolvers[].headers",)
+    spellings = {
+        "introspection": ("exposeIntrospection", "introspection", "introspectionEnabled", "enableIntrospection"),
+        "playground": ("exposePlayground", "playground", "playgroundEnabled", "enablePlayground"),
+        "enable_tls": ("enableTLS",),
+        "enable_cors": ("enableCors",),
+    }
+
+    name: Line | None = None
+    description: Line | None = None
+    gateway_image: Line | None = None
+    service_selector: Selector | None = None
+    auto_schema: bool | None = None
+    schema_refresh_interval: Interval | None = None
+    introspection: bool | None = None
+    playground: bool | None = None
+    auto_discovery: bool | None = None
+    federation_services: list[Line] | None = None
+    api_version: Version | None = None
+    enable_cors: bool | None = None
+    resources: Resources | None = None
+    version: Version | None = None
+    environment: Environment | None = None
+    env_from: Objects | None = None
+    language: Line | None = None
+    framework: Line | None = None
+    repository: Url | None = None
+    custom_resolvers: list[Resolver] | None = None
+    enable_istio_gateway: bool | None = None
+    gateway_host: Line | None = None
+    enable_tls: bool | None = None
+    config_map_name: Line | None = None
+
+
+class GraphqlPlatform(ComponentProperties):
+    """GraphQL infrastructure with Hasura."""
+
+    secret_paths: ClassVar[tuple[str, ...]] = ("customResolvers[].headers",)
+    spellings = {
+        "expose_introspection": ("exposeIntrospection", "enableIntrospection"),
+        "enable_console": ("enableConsole", "enablePlayground"),
+    }
+
+    name: Line | None = None
+    service_selector: Selector | None = None
+    auto_schema: bool | None = None
+    schema_refresh_interval: Interval | None = None
+    expose_introspection: bool | None = None
+    enable_console: bool | None = None
+    enable_allow_list: bool | None = None
+    federation_enabled: bool | None = None
+    hasura_enabled: bool | None = None
+    custom_resolvers: list[Resolver] | None = None
+    resources: Resources | None = None
+
+
+class IdentityDatabase(Properties):
+    """The service's own database."""
+
+    type: Line | None = None
+    provision: bool | None = None
+
+
+class IdentityRedis(Properties):
+    """The service's own cache."""
+
+    enabled: bool | None = None
+    provision: bool | None = None
+
+
+def _shape(value: object) -> str:
+    return "name" if isinstance(value, str) else "object"
+
+
+class IdentityService(ComponentProperties):
+    """A domain service for identities; its `database` is a kind or an object, never a reference."""
+
+    spellings = {"mfa": ("mfa", "enableMfa", "enableMFA"), "audit": ("audit", "enableAudit")}
+
+    domain: Literal["healthcare", "financial", "education"] | None = None
+    github_owner: Line | None = None
+    custom_profiles: list[Line] | None = None
+    additional_integrations: list[Line] | None = None
+    java_version: Version | None = None
+    spring_boot_version: Version | None = None
+    database: (
+        Annotated[Annotated[Line, Tag("name")] | Annotated[IdentityDatabase, Tag("object")], Discriminator(_shape)] | None
+    ) = None
+    redis: IdentityRedis | None = None
+    cache: Line | None = None
+    auth_provider: Line | None = None
+    compliance_level: Line | None = None
+    mfa: bool | None = None
+    audit: bool | None = None
+    repository: Url | None = None
