@@ -12,7 +12,17 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from contracts.fields import DIGITS, MAX_COMPONENTS, Label63, Line, NullAsDict, NullAsList, NumberAsText, Subdomain, Time
+from contracts.fields import (
+    DIGITS,
+    MAX_COMPONENTS,
+    Label63,
+    Line,
+    NullAsDict,
+    NullAsList,
+    NumberAsText,
+    Subdomain,
+    Time,
+)
 
 Labels = Annotated[dict[str, str], NullAsDict]
 ComponentType = Annotated[str, Field(pattern=r"^[!-~]+$", max_length=128)]

@@ -50,7 +50,8 @@ class Hint:
 def is_legacy(document: object) -> bool:
     """Tell whether a parsed message has the shape of one of the three envelopes."""
     return isinstance(document, Mapping) and (
-        document.get("kind") == "AdmissionReview" or ("body" in document and ("type" in document or "operation" in document))
+        document.get("kind") == "AdmissionReview"
+        or ("body" in document and ("type" in document or "operation" in document))
     )
 
 

@@ -19,7 +19,9 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from contracts.fields import Line, Quantity, Word
 from contracts.violations import fold, quote
 
-CREDENTIALS_FIX: Final = "put it into a Secret of the Application's namespace and name that: credentialsSecretRef: {name: …}"
+CREDENTIALS_FIX: Final = (
+    "put it into a Secret of the Application's namespace and name that: credentialsSecretRef: {name: …}"
+)
 
 
 class Properties(BaseModel):
@@ -36,7 +38,9 @@ class Properties(BaseModel):
         for base in reversed(cls.__mro__):
             spellings |= vars(base).get("spellings", {})
         cls.spellings = {field: words for field, words in spellings.items() if field in cls.model_fields}
-        cls._folded = {fold(word): field for field in cls.model_fields for word in (field, *cls.spellings.get(field, ()))}
+        cls._folded = {
+            fold(word): field for field in cls.model_fields for word in (field, *cls.spellings.get(field, ()))
+        }
 
     @classmethod
     def field_of(cls, key: str) -> str | None:
@@ -130,7 +134,10 @@ def _without_credentials(url: str) -> str:
         raise PydanticCustomError(
             "secret-value",
             "a URL with credentials",
-            {"message": "the URL carries a user name or password", "fix": "leave them out, the platform has its own access"},
+            {
+                "message": "the URL carries a user name or password",
+                "fix": "leave them out, the platform has its own access",
+            },
         )
     return url
 

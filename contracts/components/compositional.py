@@ -157,7 +157,8 @@ class IdentityService(ComponentProperties):
     java_version: Version | None = None
     spring_boot_version: Version | None = None
     database: (
-        Annotated[Annotated[Line, Tag("name")] | Annotated[IdentityDatabase, Tag("object")], Discriminator(_shape)] | None
+        Annotated[Annotated[Line, Tag("name")] | Annotated[IdentityDatabase, Tag("object")], Discriminator(_shape)]
+        | None
     ) = None
     redis: IdentityRedis | None = None
     cache: Line | None = None

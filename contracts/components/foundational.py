@@ -98,11 +98,14 @@ class Vcluster(ComponentProperties):
     size: Literal["small", "medium", "large", "xlarge"] | None = None
     expose: bool | None = None
     storage_size: Quantity | None = None
-    values_: Annotated[
-        dict[str, Any],
-        BeforeValidator(_helm_values),
-        WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string", "contentMediaType": "application/json"}]}),
-    ] | None = Field(default=None, description="Helm values")
+    values_: (
+        Annotated[
+            dict[str, Any],
+            BeforeValidator(_helm_values),
+            WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string", "contentMediaType": "application/json"}]}),
+        ]
+        | None
+    ) = Field(default=None, description="Helm values")
     image: Line | None = None
     syncer_args: list[Line] | None = None
     isolation_enabled: bool | None = None

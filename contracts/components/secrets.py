@@ -39,7 +39,9 @@ def _copy(value: Any, paths: Sequence[_Segments], at: tuple[int | str, ...], dro
         copy = {}
         for key, inner in value.items():
             below = [path[1:] for path in paths if path and path[0] == fold(key)]
-            marked = () in below or (named_secret and key == "value") or (looks_secret(key) and not isinstance(inner, bool))
+            marked = (
+                () in below or (named_secret and key == "value") or (looks_secret(key) and not isinstance(inner, bool))
+            )
             if marked and inner is not None:
                 dropped.append(path_of((*at, key))[2:])
             else:
