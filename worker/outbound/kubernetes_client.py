@@ -1,0 +1,252 @@
+"""One kept-alive session to the Kubernetes API, through ``kubernetes.aio``, at the price of plain aiohttp.
+
+The generated methods of ``kubernetes.aio`` cost three times the CPU of the request itself, nearly all of it avoidable: two
+thread hops per request for ``trust_env`` (proxy and netrc are looked up each time), and the copying of bodies that are bytes
+already. Its configuration, credentials and transport stay; the proxy is looked up once and bytes are sent as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
+
+import aiohttp
+from kubernetes.aio.client.api_client import ApiClient
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.client.rest import RESTClientObject, RESTResponse
+from kubernetes.aio.config.config_exception import ConfigException
+from kubernetes.aio.config.incluster_config import load_incluster_config
+from kubernetes.aio.config.kube_config import load_kube_config
+
+from worker.errors import Misconfigured
+from worker.outbound.answers import SYSTEM
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from types import TracebackType
+
+#: Idle connections are closed before the API server does it (90 s), so that no request meets a closing one.
+_KEEP_ALIVE = 60.0
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class KubernetesAccess:
+    """How the API server is reached.
+
+    Attributes:
+        kubeconfig: Path of a kubeconfig file; ``""`` takes the Pod's ServiceAccount.
+        context: Context of the kubeconfig; ``""`` is its current one.
+        connect_timeout: Seconds to wait for a connection, from the pool or a new one.
+        total_timeout: Seconds for a whole request.
+        pool_size: Connections at most; at least the number of messages in flight.
+    """
+
+    kubeconfig: str = ""
+    context: str = ""
+    connect_timeout: float = 5.0
+    total_timeout: float = 15.0
+    pool_size: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class _BytesRestClient(RESTClientObject):
+    """The library's transport, which leaves a body alone that is bytes already."""
+
+    def _create_connector(self) -> aiohttp.TCPConnector:
+        return aiohttp.TCPConnector(limit=self.maxsize, ssl=self.ssl_context, keepalive_timeout=_KEEP_ALIVE)
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str] | None = None,
+        body: Any = None,
+        post_params: Any = None,
+        _request_timeout: Any = None,
+    ) -> RESTResponse:
+        if post_params is not None or not (body is None or isinstance(body, bytes)):
+            return await super().request(method, url, headers, body, post_params, _request_timeout)
+        if self.pool_manager is None:
+            self.pool_manager = self._create_pool_manager()
+        tls_name = self.configuration.tls_server_name
+        response = await self.pool_manager.request(
+            method,
+            url,
+            data=body,
+            headers=headers,
+            timeout=_request_timeout,
+            proxy=self.proxy,
+            proxy_headers=self.proxy_headers,
+            server_hostname=tls_name,
+        )
+        return RESTResponse(response)
+
+
+class KubernetesClient:
+    """Requests with prebuilt bodies; credentials are read again when the server does not accept them any more."""
+
+    def __init__(self, access: KubernetesAccess) -> None:
+        """Prepare a client; nothing is read or connected before ``open`` or the first request."""
+        self._access = access
+        self._timeout = aiohttp.ClientTimeout(total=access.total_timeout, connect=access.connect_timeout)
+        self._api: ApiClient | None = None
+        self._retired: ApiClient | None = None
+        self._loading = asyncio.Lock()
+
+    async def open(self) -> Self:
+        """Read the configuration.
+
+        Raises:
+            Misconfigured: The kubeconfig or the ServiceAccount's files cannot be read.
+        """
+        await self._loaded()
+        return self
+
+    async def close(self) -> None:
+        """Close all connections; a later request opens them again."""
+        clients, self._api, self._retired = (self._api, self._retired), None, None
+        for client in clients:
+            if client is not None:
+                await client.close()
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def request(self, method: str, path: str, *, body: bytes | None = None, content_type: str = JSON) -> Response:
+        """Send one request and read the whole answer, whatever its status.
+
+        A 401 was not carried out, so it is repeated once if reading the credentials again gave others.
+
+        Args:
+            method: ``GET``, ``POST``, ``PATCH``, …
+            path: Path with query, from ``/apis`` on.
+            body: The body as it goes over the wire.
+            content_type: Of the body.
+
+        Raises:
+            Misconfigured: The credentials cannot be read.
+            aiohttp.ClientError, OSError, TimeoutError: There was no answer; ``answers.error_of_exception`` maps them.
+        """
+        api = self._api or await self._loaded()
+        response = await self._send(api, method, path, body, content_type)
+        if response.status == 401 and (fresh := await self._reloaded(api)) is not None:
+            response = await self._send(fresh, method, path, body, content_type)
+        return response
+
+    @asynccontextmanager
+    async def stream(self, path: str, *, idle_timeout: float) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Open a long-lived GET, such as a watch; the caller reads ``response.content`` line by line.
+
+        Args:
+            path: Path with query, from ``/apis`` on.
+            idle_timeout: Seconds without a byte after which the stream counts as dead; bookmarks come every minute.
+        """
+        api = self._api or await self._loaded()
+        timeout = aiohttp.ClientTimeout(total=None, connect=self._access.connect_timeout, sock_read=idle_timeout)
+        raw = await api.call_api(
+            "GET", api.configuration.host + path, await self._headers(api, None), _request_timeout=timeout
+        )
+        response: aiohttp.ClientResponse = raw.response
+        try:
+            if response.status == 401:
+                await self._reloaded(api)
+            yield response
+        finally:
+            response.close()
+
+    async def _send(self, api: ApiClient, method: str, path: str, body: bytes | None, content_type: str) -> Response:
+        headers = await self._headers(api, content_type if body is not None else None)
+        raw = await api.call_api(method, api.configuration.host + path, headers, body, _request_timeout=self._timeout)
+        return Response(raw.status, raw.headers, await raw.read())
+
+    async def _headers(self, api: ApiClient, content_type: str | None) -> dict[str, str]:
+        headers = {"Accept": JSON, "User-Agent": api.user_agent}
+        if content_type is not None:
+            headers["Content-Type"] = content_type
+        try:
+            await api.update_params_for_auth(headers, None, ["BearerToken"], None, None, None)
+        except (ConfigException, OSError) as failure:
+            raise _unreadable(str(failure)) from failure
+        return headers
+
+    async def _loaded(self) -> ApiClient:
+        async with self._loading:
+            if self._api is None:
+                self._api = _client(await self._configuration())
+            return self._api
+
+    async def _reloaded(self, refused: ApiClient) -> ApiClient | None:
+        """Return a client with other credentials than ``refused``, or ``None`` if there are none."""
+        async with self._loading:
+            if self._api is not None and self._api is not refused:
+                return self._api
+            fresh = await self._configuration()
+            old = refused.configuration
+            if (fresh.api_key, fresh.cert_file) == (old.api_key, old.cert_file):
+                return None
+            # Requests of other messages may still use the refused client: it is closed one reload later.
+            if self._retired is not None:
+                await self._retired.close()
+            self._retired, self._api = refused, _client(fresh)
+            return self._api
+
+    async def _configuration(self) -> Configuration:
+        configuration = Configuration(
+            connection_pool_maxsize=self._access.pool_size,
+            client_session_kwargs={"trust_env": False, "cookie_jar": aiohttp.DummyCookieJar()},
+        )
+        try:
+            if self._access.kubeconfig:
+                await load_kube_config(
+                    config_file=self._access.kubeconfig,
+                    context=self._access.context or None,
+                    client_configuration=configuration,
+                    persist_config=False,
+                )
+            else:
+                load_incluster_config(configuration)
+        except (ConfigException, OSError, ValueError) as failure:
+            raise _unreadable(str(failure)) from failure
+        if configuration.proxy is None:
+            configuration.proxy = _environment_proxy(configuration.host)
+        return configuration
+
+
+def _client(configuration: Configuration) -> ApiClient:
+    client = ApiClient(configuration)
+    client.rest_client = _BytesRestClient(configuration)
+    client.user_agent = "platform-worker"
+    return client
+
+
+def _environment_proxy(host: str) -> str | None:
+    target = urlsplit(host)
+    if proxy_bypass_environment(target.netloc):
+        return None
+    return getproxies_environment().get(target.scheme)
+
+
+def _unreadable(why: str) -> Misconfigured:
+    where = "KUBECONFIG names a readable kubeconfig" if os.environ.get("KUBECONFIG") else "a ServiceAccount is mounted"
+    return Misconfigured(
+        SYSTEM, f"no access to the Kubernetes API: {why}", fix=f"check that {where}, or set KUBECONFIG"
+    )
