@@ -1,1 +1,1 @@
-"""Adapters to Kubernetes and NATS; each maps its library's errors where it meets them."""
+"""Out: the adapters of the ports, one technology each. Nothing here knows the corridor or another adapter's business."""
