@@ -1,7 +1,7 @@
 """KubeVela's `Application`, as much of it as provisioning depends on.
 
-Existing Applications must keep working, so unknown fields (traits, workflow, status, managedFields …) are passed over and
-null means absent, as in Kubernetes. What is read is checked strictly: a wrong type or a doubled name is refused.
+Existing Applications must keep working, so unknown fields (traits, workflow, status, managedFields …) are passed over
+and null means absent, as in Kubernetes. What is read is checked strictly: a wrong type or a doubled name is refused.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """CloudEvents 1.0 over NATS: structured JSON, and binary mode with `ce-*` headers as in the HTTP binding.
 
-This is on the path of every message, so the mode is decided from the headers where possible and the body is parsed once.
-A body that is no CloudEvent is given back parsed: it may be one of the legacy envelopes.
+This is on the path of every message, so the mode is decided from the headers where possible and the body is parsed
+once. A body that is no CloudEvent is given back parsed: it may be one of the legacy envelopes.
 """
 
 from __future__ import annotations
@@ -18,14 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic_core import PydanticCustomError
 
 from contracts import strict_json
-from contracts.fields import TEXT
+from contracts.fields import RFC3339, TEXT
 from contracts.names import CLOUDEVENTS_JSON, Header
-from contracts.violations import ContractViolation, explain_pattern, from_validation_error, path_of, quote
+from contracts.violations import ContractViolation, from_validation_error, path_of, quote
 
-RFC3339: Final = explain_pattern(
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$",
-    'write an RFC 3339 time such as "2025-01-31T12:00:00Z"',
-)
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?", re.ASCII)
 _ATTRIBUTE: Final = re.compile(r"[a-z0-9]{1,64}", re.ASCII)
 _JSON_TYPE: Final = re.compile(r"[^/;\s]+/([^/;\s]+\+)?json\s*(;|$)", re.IGNORECASE)

@@ -1,7 +1,7 @@
 """The data of the five inbound event types, and the guided form of a provisioning request.
 
-Applications are other people's documents and read leniently. Requests are the platform's own: an unknown field in one is
-refused with "did you mean", because a misspelt `deletionPolicy` must not be half understood.
+Applications are other people's documents and read leniently. Requests are the platform's own: an unknown field in one
+is refused with "did you mean", because a misspelt `deletionPolicy` must not be half understood.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The data of the status events that the worker publishes: what became of an event, and of the run that it led to.
 
-One shape for all eight types, because a reader that follows one event wants to read them all alike; the types differ in what
-must be there. Nothing in it is secret: values are names, words and messages.
+One shape for all eight types, because a reader that follows one event wants to read them all alike; the types differ
+in what must be there. Nothing in it is secret: values are names, words and messages.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class StreamSpec:
 
 @dataclass(frozen=True, slots=True)
 class ConsumerSpec:
-    """A durable pull consumer; `ack_wait` is in seconds, `max_deliver` −1 is unlimited."""
+    """A durable pull consumer; `ack_wait` is in seconds, `max_deliver` of -1 is unlimited."""
 
     name: str
     description: str

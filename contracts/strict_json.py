@@ -1,8 +1,8 @@
 """JSON as the wire allows it: bounded before it is parsed, unambiguous, and always writable again.
 
-Python's own parser keeps the last of duplicate keys, accepts NaN and lone surrogates, and recurses as deep as the sender
-likes. Each of these has been used to make two readers of one message see different things, so each is refused here, with
-the path where it is. The checks run on C loops; the path is searched only after something was found.
+Python's own parser keeps the last of duplicate keys, accepts NaN and lone surrogates, and recurses as deep as the
+sender likes. Each of these has been used to make two readers of one message see different things, so each is refused
+here, with the path where it is. The checks run on C loops; the path is searched only after something was found.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The seven WorkflowTemplates as typed data: which inputs each declares, with defaults, and which outputs it yields.
 
-Only what is declared here may travel to a Workflow. The file is read on first use, so that importing this costs nothing.
+Only what is declared here may travel to a Workflow. The file is read on first use, so that importing this costs
+nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class TemplateInput:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowTemplate:
-    """A WorkflowTemplate's interface; `main` yields the outputs, `teardown` takes the same inputs and yields nothing."""
+    """A WorkflowTemplate's interface; `main` yields the outputs, `teardown` takes the same inputs only."""
 
     name: str
     description: str

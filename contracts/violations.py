@@ -58,7 +58,7 @@ _EXPECTED: Final[Mapping[str, str]] = {
 _pattern_fixes: dict[str, str] = {}
 
 
-class ContractViolation(Exception):  # noqa: N818 - a violation is the domain's word; every layer above catches it by this name
+class ContractViolation(Exception):
     """Input that the contract does not allow.
 
     Attributes:
@@ -84,7 +84,7 @@ class ContractViolation(Exception):  # noqa: N818 - a violation is the domain's 
 
 
 def looks_secret(name: str) -> bool:
-    """Tell whether a property of this name usually holds a secret value (`dbPassword`, `api-key`), not the name of one."""
+    """Tell whether a property of this name usually holds a secret (`dbPassword`, `api-key`), not the name of one."""
     return _SECRET_NAME.search(fold(name)) is not None
 
 

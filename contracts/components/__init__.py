@@ -1,7 +1,7 @@
 """The property models of the 16 component types, and the two ways in: `strip_secrets`, then `parse`.
 
-Adding a type is adding a model and its row in `PROPERTIES`. Models are lenient about unknown properties, because an Application
-is KubeVela's document first, and strict about the types and values of what they know.
+Adding a type is adding a model and its row in `PROPERTIES`. Models are lenient about unknown properties, because an
+Application is KubeVela's document first, and strict about the types and values of what they know.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def parse(type_name: str, properties: Mapping[str, Any] | None, path: str = "$")
         path: JSON path of the properties within the event.
 
     Raises:
-        ContractViolation: `unknown-type`, `secret-value` for what has to come as the name of a Secret, or what is wrong.
+        ContractViolation: `unknown-type`, `secret-value` for what has to come as a Secret's name, or what is wrong.
     """
     model = _model(type_name, path)
     if properties is None:
@@ -81,7 +81,8 @@ def parse(type_name: str, properties: Mapping[str, Any] | None, path: str = "$")
 def strip_secrets(type_name: str, raw: Mapping[str, Any] | None) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Copy properties without their secrets.
 
-    What `parse` refuses keeps its key, with `***` for its value: so the refusal does not depend on the order of the two calls.
+    What `parse` refuses keeps its key, with `***` for its value: so the refusal does not depend on the order of the
+    two calls.
 
     Returns:
         The copy, and the paths of the values that were dropped (`auth.password`), for a warning.

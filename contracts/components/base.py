@@ -1,8 +1,9 @@
 """What the property models of all component types share: spelling, strictness, and secrets.
 
-People write `highAvailability`, `high_availability` and `high-availability`; ComponentDefinitions and the former handlers
-even used different words. All are accepted and become one field. Unknown properties are KubeVela's business: they never enter
-a model, so nothing undeclared can travel by accident. Fields that were not given are None: the template's default applies.
+People write `highAvailability`, `high_availability` and `high-availability`; ComponentDefinitions and the former
+handlers even used different words. All are accepted and become one field. Unknown properties are KubeVela's business:
+they never enter a model, so nothing undeclared can travel by accident. Fields that were not given are None: the
+template's default applies.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -18,6 +19,8 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from contracts.fields import Line, Quantity, Word
 from contracts.violations import fold, quote
+
+Spellings: TypeAlias = Mapping[str, tuple[str, ...]]
 
 CREDENTIALS_FIX: Final = (
     "put it into a Secret of the Application's namespace and name that: credentialsSecretRef: {name: …}"
@@ -28,7 +31,7 @@ class Properties(BaseModel):
     """An object within properties; `spellings` lists further names of a field, the documented one first."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
-    spellings: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    spellings: ClassVar[Spellings] = {}
     _folded: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
@@ -67,7 +70,7 @@ class Properties(BaseModel):
                     "conflicting-properties",
                     "two spellings of one property",
                     {
-                        "message": f"{quote(key)} and another spelling of {cls.documented(field)} have different values",
+                        "message": f"{quote(key)} and another spelling of {cls.documented(field)} differ",
                         "fix": f"keep {cls.documented(field)} only",
                     },
                 )

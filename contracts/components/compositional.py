@@ -13,6 +13,7 @@ from contracts.components.base import (
     Objects,
     Properties,
     Resources,
+    Spellings,
     Url,
 )
 from contracts.fields import DURATION, Line, Version
@@ -34,7 +35,7 @@ class Consumer(ComponentProperties):
 class RasaChatbot(Consumer):
     """A chatbot: Rasa and its action server."""
 
-    spellings = {"enable_tls": ("enableTLS",)}
+    spellings: ClassVar[Spellings] = {"enable_tls": ("enableTLS",)}
 
     rasa_image: Line | None = None
     actions_image: Line | None = None
@@ -72,7 +73,7 @@ class GraphqlGateway(Consumer):
     """A gateway that federates the GraphQL and OpenAPI services it discovers."""
 
     secret_paths: ClassVar[tuple[str, ...]] = ("customResolvers[].headers",)
-    spellings = {
+    spellings: ClassVar[Spellings] = {
         "introspection": ("exposeIntrospection", "introspection", "introspectionEnabled", "enableIntrospection"),
         "playground": ("exposePlayground", "playground", "playgroundEnabled", "enablePlayground"),
         "enable_tls": ("enableTLS",),
@@ -109,7 +110,7 @@ class GraphqlPlatform(ComponentProperties):
     """GraphQL infrastructure with Hasura."""
 
     secret_paths: ClassVar[tuple[str, ...]] = ("customResolvers[].headers",)
-    spellings = {
+    spellings: ClassVar[Spellings] = {
         "expose_introspection": ("exposeIntrospection", "enableIntrospection"),
         "enable_console": ("enableConsole", "enablePlayground"),
     }
@@ -148,7 +149,7 @@ def _shape(value: object) -> str:
 class IdentityService(ComponentProperties):
     """A domain service for identities; its `database` is a kind or an object, never a reference."""
 
-    spellings = {"mfa": ("mfa", "enableMfa", "enableMFA"), "audit": ("audit", "enableAudit")}
+    spellings: ClassVar[Spellings] = {"mfa": ("mfa", "enableMfa", "enableMFA"), "audit": ("audit", "enableAudit")}
 
     domain: Literal["healthcare", "financial", "education"] | None = None
     github_owner: Line | None = None

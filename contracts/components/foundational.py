@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from contracts import strict_json
-from contracts.components.base import Count, ComponentProperties, Environment, Objects, Port, Properties, Resources, Url
+from contracts.components.base import (
+    ComponentProperties,
+    Count,
+    Environment,
+    Objects,
+    Port,
+    Properties,
+    Resources,
+    Spellings,
+    Url,
+)
 from contracts.components.compositional import Consumer
 from contracts.components.secrets import scrub
 from contracts.fields import Line, Quantity, Version
@@ -18,7 +28,7 @@ from contracts.violations import ContractViolation
 class Webservice(Consumer):
     """One service; without `language` no repository is made and the claim only binds secrets."""
 
-    spellings = {
+    spellings: ClassVar[Spellings] = {
         "enable_graphql_federation": ("enableGraphQLFederation",),
         "cpu_limit": ("cpuLimit",),
         "tracing": ("tracing", "enableTracing"),

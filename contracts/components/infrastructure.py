@@ -6,14 +6,14 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from contracts.components.base import ComponentProperties, Properties, Resources
+from contracts.components.base import ComponentProperties, Properties, Resources, Spellings
 from contracts.fields import Line, Quantity, Version
 
 
 class InfrastructureProperties(ComponentProperties):
     """What all five have; the size sets CPU, memory and storage, `storage` overrides the last."""
 
-    spellings = {
+    spellings: ClassVar[Spellings] = {
         "monitoring": ("monitoringEnabled", "monitoring", "metrics", "metricsEnabled"),
         "storage": ("storage", "storageSize"),
         "replicas": ("replicas", "replicaCount"),

@@ -14,6 +14,7 @@ from contracts.components.base import (
     Port,
     Properties,
     Resources,
+    Spellings,
     Url,
 )
 from contracts.fields import RETENTION, Line, Version
@@ -29,7 +30,7 @@ class RealtimePlatform(ComponentProperties):
     """Kafka, MQTT, a database and dashboards as one platform."""
 
     secret_paths: ClassVar[tuple[str, ...]] = ("mqttUsers[].password",)
-    spellings = {"enable_mqtt": ("enableMQTT",), "enable_websocket": ("enableWebSocket",)}
+    spellings: ClassVar[Spellings] = {"enable_mqtt": ("enableMQTT",), "enable_websocket": ("enableWebSocket",)}
 
     name: Line | None = None
     database: Literal["postgres", "mysql", "mongodb"] | None = Field(default=None, description="kind of its database")
@@ -56,7 +57,7 @@ class CamundaOrchestrator(ComponentProperties):
     """Camunda, fed by a realtime platform."""
 
     references: ClassVar[tuple[str, ...]] = ("realtime_platform",)
-    spellings = {"enable_ui": ("enableUI",), "enable_tls": ("enableTLS",)}
+    spellings: ClassVar[Spellings] = {"enable_ui": ("enableUI",), "enable_tls": ("enableTLS",)}
 
     camunda_mode: Literal["embedded", "remote"] | None = None
     realtime_platform: Line | None = Field(default=None, description="name of a realtime-platform component")

@@ -1,4 +1,4 @@
-"""Pattern 3, providers: services outside the cluster, of which only the credentials come in, as the name of a Secret."""
+"""Pattern 3, providers: services outside the cluster, of which only the name of a Secret comes in."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from contracts.components.base import ComponentProperties, SecretRef
+from contracts.components.base import ComponentProperties, SecretRef, Spellings
 from contracts.fields import Line, NumberAsText, Version, Word
 
 
 class ProviderProperties(ComponentProperties):
     """What both providers have."""
 
-    spellings = {
+    spellings: ClassVar[Spellings] = {
         "external_secrets": ("externalSecretsEnabled", "useExternalSecrets", "externalSecrets"),
         "credentials_secret_ref": ("credentialsSecretRef",),
         "credentials_secret": ("credentialsSecret",),

@@ -1,7 +1,8 @@
 """Taking secrets out of properties, before anything else sees them.
 
-A property model marks the places that it knows. Names that usually hold secrets are taken out at any other place as well,
-because nobody can list every chart's options, and a password that was dropped needlessly harms less than one that travelled.
+A property model marks the places that it knows. Names that usually hold secrets are taken out at any other place as
+well, because nobody can list every chart's options, and a password that was dropped needlessly harms less than one
+that travelled.
 """
 
 from __future__ import annotations
