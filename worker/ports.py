@@ -7,11 +7,12 @@ Adapters live in ``outbound``; the pipeline and the observer know only these pro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from worker.domain.events import AppKey, InboundMessage
+from worker.domain.events import AppKey, Event, InboundMessage
 from worker.domain.observed import ObservedRun
 from worker.domain.record import Record, Run
 from worker.domain.status import Status
@@ -112,6 +113,19 @@ class Ledger(Protocol):
 
     async def disposition_of(self, app: AppKey, key: str, delivery: str) -> str | None:
         """Return the disposition that this delivery was given already, if the newest status of its event says so."""
+
+
+class Meter(Protocol):
+    """Counts and times what the corridor does; ``telemetry`` implements it."""
+
+    def about(self, event: Event) -> AbstractContextManager[None]:
+        """Put the event's id, application and generation on every log line inside the block."""
+
+    def disposed(self, disposition: str) -> None:
+        """Count one event that came to its end."""
+
+    def created(self, event: Event) -> None:
+        """Observe the time from the event's arrival in the stream to its started Workflow."""
 
 
 class DeadLetters(Protocol):

@@ -70,6 +70,12 @@ def repeated(past: PastDisposition, record: Record, event: Event, cause: Cause) 
     )
 
 
+def ignored(app: AppKey, cause: Cause, why: str) -> Status:
+    """The message said nothing that could change anything."""
+    disposition = Disposition.UNCHANGED.value
+    return Status(StatusKind.UNCHANGED, app, cause, disposition=disposition, warnings=(why,))
+
+
 def rejected(app: AppKey, cause: Cause, problem: Problem, order: Order | None = None) -> Status:
     """The message was dead-lettered."""
     return Status(StatusKind.REJECTED, app, cause, order, Disposition.REJECTED.value, problems=(problem,))

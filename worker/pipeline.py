@@ -1,0 +1,331 @@
+"""The corridor: what happens to one message, step by step, from its bytes to its end.
+
+Read this first. The order of the steps is what makes delivery exactly-once in effect: whatever is about to exist is recorded before it
+is made (the intent), nothing runs before the record confirms that it is still the newest, and the broker hears of the end only
+after everybody else has. The process may die between any two steps: a redelivery finds the record and goes on from there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from worker.domain import report
+from worker.domain.decide import (
+    Launch,
+    Postpone,
+    Repeat,
+    Resume,
+    Settle,
+    Supersede,
+    abandon,
+    cause_of,
+    confirm,
+    decide,
+)
+from worker.domain.decode import Review, cause_of_message, decode, decode_found, decode_missing
+from worker.domain.events import AppKey, Event, InboundMessage
+from worker.domain.model import Problem
+from worker.domain.normalise import needs_neighbours
+from worker.domain.plan import Link, Plan
+from worker.domain.record import Disposition, Record, Run
+from worker.errors import Deferred, LostRace, Rejected
+from worker.keyed_lock import KeyedLock
+from worker.ports import (
+    ApplicationReader,
+    DeadLetters,
+    Failpoint,
+    Ledger,
+    Meter,
+    Outcome,
+    Settlement,
+    StateStore,
+    Stored,
+    WorkflowApi,
+    WorkflowBuilder,
+)
+from worker.telemetry import traces
+
+logger = logging.getLogger(__name__)
+
+#: How often a lost race is looked at again at once, before the message goes back to the broker for a moment.
+TRIES_AT_ONCE = 4
+
+#: Names of the places between two steps where a crash test can kill the process, in the order of the corridor.
+STEPS = (
+    "received",
+    "loaded",
+    "linked",
+    "intended",
+    "created",
+    "confirmed",
+    "others-stopped",
+    "started",
+    "settled",
+    "dead-lettered",
+    "told",
+)
+
+
+def no_failpoint(_step: str) -> None:
+    """Do nothing, which is what every process but one under a crash test does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """The outside world, as the corridor sees it."""
+
+    store: StateStore
+    workflows: WorkflowApi
+    builder: WorkflowBuilder
+    ledger: Ledger
+    dead_letters: DeadLetters
+    applications: ApplicationReader
+    meter: Meter
+
+
+class Pipeline:
+    """Handles messages one by one; many at a time, but those of one application after each other."""
+
+    def __init__(self, adapters: Adapters, instance: str, failpoint: Failpoint = no_failpoint) -> None:
+        self._a = adapters
+        self._instance = instance
+        self._step = failpoint
+        self._locks: KeyedLock[AppKey] = KeyedLock()
+
+    async def handle(self, message: InboundMessage) -> Outcome:
+        """Bring one delivery to its end (see ``ports.Handler``)."""
+        self._step("received")
+        try:
+            with traces.span("decode"):
+                event = await self._understand(message)
+        except Rejected as error:
+            return await self.reject(message, error)
+        if event is None:
+            return await self._nothing_meant(message)
+        with traces.continued(event.traceparent, event.tracestate), self._a.meter.about(event):
+            async with self._locks.hold(event.app):
+                try:
+                    return await self._dispose(message, event)
+                except Rejected as error:
+                    return await self._reject_event(message, event, error)
+
+    async def reject(self, message: InboundMessage, error: Rejected) -> Outcome:
+        """Dead-letter a message that cannot be read or that used up its tries (see ``ports.Handler``)."""
+        try:
+            event = await self._understand(message)
+        except Rejected:
+            event = None
+        if event is not None:
+            async with self._locks.hold(event.app):
+                return await self._reject_event(message, event, error)
+        app, cause = cause_of_message(message)
+        await self._a.dead_letters.publish(message, app, error)
+        self._step("dead-lettered")
+        await self._a.ledger.publish(report.rejected(app, cause, _problem(error)))
+        self._step("told")
+        self._a.meter.disposed(Disposition.REJECTED.value)
+        return Outcome(Settlement.TERM, error.code)
+
+    async def _understand(self, message: InboundMessage) -> Event | None:
+        """Decode; an AdmissionReview is only a hint, so look at what it points to. ``None``: it means nothing."""
+        decoded = decode(message)
+        if not isinstance(decoded, Review):
+            return decoded
+        if decoded.hint.dry_run:
+            return None
+        found = await self._a.applications.get(decoded.app)
+        return decode_found(found, decoded) if found is not None else decode_missing(decoded)
+
+    async def _nothing_meant(self, message: InboundMessage) -> Outcome:
+        app, cause = cause_of_message(message)
+        await self._a.ledger.publish(report.ignored(app, cause, "the review was a dry run or its object is gone"))
+        self._step("told")
+        return self._end(Disposition.UNCHANGED)
+
+    async def _dispose(self, message: InboundMessage, event: Event) -> Outcome:
+        for attempt in range(TRIES_AT_ONCE):
+            stored = await self._a.store.load(event.app)
+            self._step("loaded")
+            try:
+                return await self._carry_out(message, event, stored)
+            except LostRace:
+                if attempt == TRIES_AT_ONCE - 1:
+                    raise
+        raise AssertionError("the loop returns or raises")
+
+    async def _carry_out(self, message: InboundMessage, event: Event, stored: Stored) -> Outcome:
+        neighbours = await self._neighbours(event, stored.record)
+        with traces.span("plan"):
+            decision = decide(stored.record, event, {n: s.record for n, s in neighbours.items()}, self._instance)
+        match decision:
+            case Launch():
+                return await self._launch(event, stored, decision, neighbours)
+            case Resume(run):
+                return await self._submit(event, stored, run, None)
+            case Settle():
+                return await self._settle(message, event, stored, decision)
+            case Supersede(stop):
+                return await self._supersede(event, stop)
+            case Repeat(past):
+                status = report.repeated(past, stored.record, event, cause_of(event))
+                if past.disposition is Disposition.REJECTED:
+                    return await self._dead_letter(message, event.app, _error(past.problems), status)
+                return await self._tell(status, past.disposition)
+            case Postpone(reason, why):
+                raise Deferred(reason, why)
+
+    async def _neighbours(self, event: Event, record: Record) -> Mapping[str, Stored]:
+        if not needs_neighbours(event, record):
+            return {}
+        stored = await self._a.store.neighbours(event.app.namespace)
+        return {name: one for name, one in stored.items() if name != event.app.name}
+
+    async def _launch(
+        self, event: Event, stored: Stored, decision: Launch, neighbours: Mapping[str, Stored]
+    ) -> Outcome:
+        for task in decision.run.tasks:
+            logger.info("Processing pattern %d: %s", task.pattern, task.identity.type)
+        uid = decision.record.order.uid if decision.record.order else ""
+        with traces.span("submit"):
+            body = self._a.builder.build(event.app, uid, decision.run)  # may refuse: before the intent is written
+            for link in decision.plan.links:
+                await self._link(event.app, link, neighbours)
+            self._step("linked")
+            revision = await self._a.store.save(decision.record, stored.revision)
+            self._step("intended")
+            return await self._submit(event, Stored(decision.record, revision), decision.run, decision.plan, body)
+
+    async def _link(self, app: AppKey, link: Link, neighbours: Mapping[str, Stored]) -> None:
+        """Record at the provider's application that ours uses it, before we rely on it."""
+        there = neighbours[link.target_app]
+        user = f"{app.name}/{link.component}"
+        components = tuple(
+            replace(c, referrers=(*c.referrers, user))
+            if c.identity.name == link.target and user not in c.referrers
+            else c
+            for c in there.record.components
+        )
+        if components != there.record.components:
+            await self._a.store.save(replace(there.record, components=components), there.revision)
+
+    async def _submit(
+        self, event: Event, stored: Stored, run: Run, plan: Plan | None, body: bytes | None = None
+    ) -> Outcome:
+        """Two-phase start of the run that the record intends: create suspended, confirm, stop the others, start."""
+        if body is None:
+            uid = run.order.uid
+            body = self._a.builder.build(event.app, uid, run)
+        await self._create(run, body)
+        self._step("created")
+        confirmed = await self._confirm(stored, run)
+        if confirmed is None:
+            return await self._supersede(event, (run.name,))
+        self._step("confirmed")
+        for stale in confirmed.record.stale_runs:
+            await self._a.workflows.stop(stale.name, run.name)
+        self._step("others-stopped")
+        await self._a.workflows.start(run.name)  # False: a newer run has stopped it already, or it was started before
+        self._step("started")
+        self._a.meter.created(event)
+        current = confirmed.record.run or run
+        return await self._tell(report.accepted(confirmed.record, current, plan, event), Disposition.ACCEPTED)
+
+    async def _create(self, run: Run, body: bytes) -> None:
+        for _ in range(TRIES_AT_ONCE):
+            if await self._a.workflows.create(run.name, body):
+                return
+            existing = await self._a.workflows.get(run.name)
+            if existing is None:
+                continue  # it was deleted in between: the name is free again
+            if existing.delivery != run.cause.delivery:
+                raise Rejected(
+                    "collision",
+                    f"a Workflow named {run.name} exists that this event did not make",
+                    fix="delete or rename it; the worker's own names carry a hash of the application and its order",
+                )
+            return
+        raise Deferred("create-delete-race", f"Workflow {run.name} is deleted as fast as it is created")
+
+    async def _confirm(self, stored: Stored, run: Run) -> Stored | None:
+        """Write that ``run`` is created and still the newest. ``None``: a newer event has taken its place."""
+        for _ in range(TRIES_AT_ONCE):
+            record = confirm(stored.record, run)
+            if record is None:
+                return None
+            if record == stored.record:
+                return stored
+            try:
+                return Stored(record, await self._a.store.save(record, stored.revision))
+            except LostRace:
+                stored = await self._a.store.load(record.app)
+        raise LostRace(f"record {stored.record.app}")
+
+    async def _settle(self, message: InboundMessage, event: Event, stored: Stored, decision: Settle) -> Outcome:
+        await self._a.store.save(decision.record, stored.revision)
+        self._step("settled")
+        for name in decision.stop:
+            await self._a.workflows.stop(name, "")
+        status = report.settled(decision.record, event, cause_of(event), decision.disposition, decision.plan)
+        if decision.disposition is Disposition.REJECTED:
+            return await self._dead_letter(message, event.app, _error(decision.problems), status)
+        return await self._tell(status, decision.disposition)
+
+    async def _supersede(self, event: Event, stop: tuple[str, ...]) -> Outcome:
+        told = await self._a.ledger.disposition_of(event.app, event.key, event.delivery.key)
+        if told is not None:
+            return Outcome(Settlement.ACK, told)
+        for name in stop:
+            await self._a.workflows.stop(name, "")
+        self._step("others-stopped")
+        return await self._tell(report.superseded(event.app, event, cause_of(event)), Disposition.SUPERSEDED)
+
+    async def _reject_event(self, message: InboundMessage, event: Event, error: Rejected) -> Outcome:
+        """Dead-letter an event that could be read: its record learns of it, so that a redelivery says the same."""
+        problem = _problem(error)
+        for attempt in range(TRIES_AT_ONCE):
+            stored = await self._a.store.load(event.app)
+            past = stored.record.past(event.delivery.key)
+            if past is not None and past.disposition is not Disposition.REJECTED:
+                return await self._tell(report.repeated(past, stored.record, event, cause_of(event)), past.disposition)
+            try:
+                await self._a.store.save(abandon(stored.record, event.delivery.key, problem), stored.revision)
+                break
+            except LostRace:
+                if attempt == TRIES_AT_ONCE - 1:
+                    raise
+        self._step("settled")
+        return await self._dead_letter(
+            message, event.app, error, report.rejected(event.app, cause_of(event), problem, event.order)
+        )
+
+    async def _dead_letter(
+        self, message: InboundMessage, app: AppKey, error: Rejected, status: report.Status
+    ) -> Outcome:
+        await self._a.dead_letters.publish(message, app, error)
+        self._step("dead-lettered")
+        await self._a.ledger.publish(status)
+        self._step("told")
+        self._a.meter.disposed(Disposition.REJECTED.value)
+        return Outcome(Settlement.TERM, error.code)
+
+    async def _tell(self, status: report.Status, disposition: Disposition) -> Outcome:
+        await self._a.ledger.publish(status)
+        self._step("told")
+        return self._end(disposition)
+
+    def _end(self, disposition: Disposition) -> Outcome:
+        self._a.meter.disposed(disposition.value)
+        return Outcome(Settlement.ACK, disposition.value)
+
+
+def _problem(error: Rejected) -> Problem:
+    return Problem(error.code, error.message, error.path, error.component, error.fix)
+
+
+def _error(problems: tuple[Problem, ...]) -> Rejected:
+    """The dead letter names the first problem; the status event names them all."""
+    first = problems[0]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return Rejected(first.code, first.message + more, path=first.path, fix=first.fix, component=first.component)
