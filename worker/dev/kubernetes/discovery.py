@@ -22,7 +22,7 @@ VERSION: JsonObject = {
 _VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 
 
-def document(registry: Registry, path: str) -> JsonObject | None:  # noqa: PLR0911 - one return per path
+def document(registry: Registry, path: str) -> JsonObject | None:
     """Return the document at a discovery path, or None when the path is none."""
     parts = path.strip("/").split("/")
     match parts:

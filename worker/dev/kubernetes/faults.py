@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from worker.dev.kubernetes.objects import JsonObject
 
 
-class ConnectionDropped(Exception):  # noqa: N818 - an event of the simulation, not an error of this program
+class ConnectionDropped(Exception):
     """The server closes the connection without an answer."""
 
 

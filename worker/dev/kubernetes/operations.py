@@ -10,7 +10,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from worker.dev.kubernetes import bodies, metadata, patches, status
-from worker.dev.kubernetes.managed_fields import apply, track_update
+from worker.dev.kubernetes.apply import apply
+from worker.dev.kubernetes.managed_fields import track_update
 from worker.dev.kubernetes.objects import JsonObject, now
 from worker.dev.kubernetes.registry import NAMESPACES, Resource
 from worker.dev.kubernetes.status import Cause
