@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from worker.domain.classify import TYPES
+from worker.domain.decide import confirm
 from worker.domain.model import Action, Reference, ReferenceKind, Task
 from worker.domain.observed import ObservedRun
 from worker.domain.record import ComponentRecord, Phase, Record, Run, StaleRun, State
@@ -74,21 +75,26 @@ def fold(record: Record, run: ObservedRun | Vanished, now: float) -> Folded:
         now: Seconds since the epoch.
     """
     current = record.run
-    if current is not None and current.name == run.name:
+    if current is not None and current.name == run.name and not current.phase.finished:
         return _fold_current(record, current, run, now)
-    stale = next((s for s in record.stale_runs if s.name == run.name), None)
     if isinstance(run, Vanished) or run.finished:
+        stale = next((s for s in record.stale_runs if s.name == run.name), None)
         return Folded(record) if stale is None else _fold_stale(record, stale, run)
     if record.order is None:
         return Folded(record)  # nothing is recorded: lost state is rebuilt from such runs, they are not stopped
     if run.shutdown and not run.suspended:
         return Folded(record)  # stopped already, only not over yet
-    return Folded(record, actions=(Stop(run.name, current.name if current else ""),))
+    return Folded(record, actions=(Stop(run.name, _successor(record, run.name)),))
+
+
+def _successor(record: Record, run: str) -> str:
+    """Name what a run must give way to: the current run, or without one the delivery that left nothing to do."""
+    if record.run is not None and record.run.name != run:
+        return record.run.name
+    return f"{record.order.incarnation}:{record.order.sequence}" if record.order else ""
 
 
 def _fold_current(record: Record, current: Run, run: ObservedRun | Vanished, now: float) -> Folded:
-    if current.phase.finished:
-        return Folded(record)
     if isinstance(run, Vanished):
         # An intended run may not exist yet: its event is redelivered and creates it.
         return Folded(record) if current.phase is Phase.INTENDED else _end(record, current, run)
@@ -107,8 +113,7 @@ def _fold_suspended(record: Record, current: Run, run: ObservedRun, now: float) 
         return Folded(record, actions=(Stop(run.name, run.superseded_by),))
     if now - run.created_at < SUSPENDED_GRACE:
         return Folded(record)
-    if current.phase is Phase.INTENDED:
-        record = replace(record, run=replace(current, phase=Phase.CONFIRMED))
+    record = confirm(record, current) or record
     stops = tuple(Stop(stale.name, current.name) for stale in record.stale_runs)
     return Folded(record, actions=(*stops, Start(run.name)))
 

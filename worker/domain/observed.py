@@ -46,3 +46,28 @@ class ObservedRun:
     nodes: Mapping[str, ObservedNode] = field(default_factory=dict)
     created_at: float = 0.0
     finished_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A Workflow as it is now."""
+
+    run: ObservedRun
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A Workflow was deleted; ``run`` is how it was seen last."""
+
+    run: ObservedRun
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list of all Workflows is complete: one that is not in ``names``, and was there before the list began, is gone."""
+
+    names: frozenset[str]
+
+
+#: What a watch tells.
+Delta = Seen | Gone | Listed
