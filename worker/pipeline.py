@@ -49,7 +49,7 @@ from worker.telemetry import traces
 
 logger = logging.getLogger(__name__)
 
-#: How often a lost race is looked at again at once, before the message goes back to the broker for a moment.
+#: How often a step that somebody else's write can spoil is repeated here, where repeating all steps would cost API calls.
 TRIES_AT_ONCE = 4
 
 #: Names of the places between two steps where a crash test can kill the process, in the order of the corridor.
@@ -107,7 +107,7 @@ class Pipeline:
         with traces.continued(event.traceparent, event.tracestate), self._a.meter.about(event):
             async with self._locks.hold(event.app):
                 try:
-                    return await self._dispose(message, event)
+                    return await self._carry_out(message, event)
                 except Rejected as error:
                     return await self._reject_event(message, event, error)
 
@@ -144,18 +144,9 @@ class Pipeline:
         self._step("told")
         return self._end(Disposition.UNCHANGED)
 
-    async def _dispose(self, message: InboundMessage, event: Event) -> Outcome:
-        for attempt in range(TRIES_AT_ONCE):
-            stored = await self._a.store.load(event.app)
-            self._step("loaded")
-            try:
-                return await self._carry_out(message, event, stored)
-            except LostRace:
-                if attempt == TRIES_AT_ONCE - 1:
-                    raise
-        raise AssertionError("the loop returns or raises")
-
-    async def _carry_out(self, message: InboundMessage, event: Event, stored: Stored) -> Outcome:
+    async def _carry_out(self, message: InboundMessage, event: Event) -> Outcome:
+        stored = await self._a.store.load(event.app)
+        self._step("loaded")
         neighbours = await self._neighbours(event, stored.record)
         with traces.span("plan"):
             decision = decide(stored.record, event, {n: s.record for n, s in neighbours.items()}, self._instance)
@@ -284,17 +275,11 @@ class Pipeline:
     async def _reject_event(self, message: InboundMessage, event: Event, error: Rejected) -> Outcome:
         """Dead-letter an event that could be read: its record learns of it, so that a redelivery says the same."""
         problem = _problem(error)
-        for attempt in range(TRIES_AT_ONCE):
-            stored = await self._a.store.load(event.app)
-            past = stored.record.past(event.delivery.key)
-            if past is not None and past.disposition is not Disposition.REJECTED:
-                return await self._tell(report.repeated(past, stored.record, event, cause_of(event)), past.disposition)
-            try:
-                await self._a.store.save(abandon(stored.record, event.delivery.key, problem), stored.revision)
-                break
-            except LostRace:
-                if attempt == TRIES_AT_ONCE - 1:
-                    raise
+        stored = await self._a.store.load(event.app)
+        past = stored.record.past(event.delivery.key)
+        if past is not None and past.disposition is not Disposition.REJECTED:
+            return await self._tell(report.repeated(past, stored.record, event, cause_of(event)), past.disposition)
+        await self._a.store.save(abandon(stored.record, event.delivery.key, problem), stored.revision)
         self._step("settled")
         return await self._dead_letter(
             message, event.app, error, report.rejected(event.app, cause_of(event), problem, event.order)
