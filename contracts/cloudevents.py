@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic_core import PydanticCustomError
 
 from contracts import strict_json
-from contracts.fields import RFC3339, TEXT
+from contracts.fields import TEXT, ExactTime
 from contracts.names import CLOUDEVENTS_JSON, Header
 from contracts.violations import ContractViolation, from_validation_error, path_of, quote
 
@@ -43,7 +43,7 @@ class CloudEvent(BaseModel):
     source: Attribute
     type: Attribute
     subject: Attribute | None = None
-    time: Annotated[str, StringConstraints(pattern=RFC3339)] | None = None
+    time: ExactTime | None = None
     datacontenttype: Attribute | None = None
     dataschema: Attribute | None = None
     traceparent: str | None = None

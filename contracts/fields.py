@@ -9,9 +9,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, StringConstraints
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
 from contracts.violations import explain_pattern
 
@@ -29,9 +29,10 @@ DNS_SUBDOMAIN: Final = explain_pattern(
 )
 TEXT: Final = explain_pattern(r"^[^\x00-\x1f\x7f-\x9f]*$", "leave out control characters and line breaks")
 WORD: Final = explain_pattern(r"^[!-~]+$", "use printable ASCII without spaces")
+_TIME_FIX: Final = 'write an RFC 3339 time such as "2025-01-31T12:00:00Z"'
 RFC3339: Final = explain_pattern(
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$",
-    'write an RFC 3339 time such as "2025-01-31T12:00:00Z"',
+    _TIME_FIX,
 )
 DIGITS: Final = explain_pattern(r"^[0-9]{1,20}$", "write the number's digits only")
 QUANTITY: Final = explain_pattern(
@@ -59,8 +60,15 @@ def _utc_second(value: object) -> object:
     try:
         moment = datetime.fromisoformat(value)
         return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment.tzinfo else value
-    except (ValueError, OverflowError):
-        return value  # the pattern refuses it
+    except (ValueError, OverflowError) as error:
+        raise PydanticCustomError(
+            "bad-format", "no such time", {"message": "no such time", "fix": _TIME_FIX}
+        ) from error
+
+
+def _check_time(value: str) -> str:
+    _utc_second(value)
+    return value
 
 
 class _Also:
@@ -86,3 +94,4 @@ Version = Annotated[str, NumberAsText, StringConstraints(pattern=TEXT, max_lengt
 Quantity = Annotated[str, NumberAsText, StringConstraints(pattern=QUANTITY, max_length=32)]
 # Kubernetes writes seconds in UTC; other senders' times are brought to that form, so texts compare as times do.
 Time = Annotated[str, BeforeValidator(_utc_second), StringConstraints(pattern=RFC3339)]
+ExactTime = Annotated[str, StringConstraints(pattern=RFC3339), AfterValidator(_check_time)]
