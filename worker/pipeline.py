@@ -178,9 +178,10 @@ class Pipeline:
     ) -> Outcome:
         for task in decision.run.tasks:
             logger.info("Processing pattern %d: %s", task.pattern, task.identity.type)
-        uid = decision.record.order.uid if decision.record.order else ""
         with traces.span("submit"):
-            body = self._a.builder.build(event.app, uid, decision.run)  # may refuse: before the intent is written
+            body = self._a.builder.build(
+                event.app, decision.run.order.uid, decision.run, decision.record
+            )  # may refuse, so before the intent
             for link in decision.plan.links:
                 await self._link(event.app, link, neighbours)
             self._step("linked")
@@ -206,8 +207,7 @@ class Pipeline:
     ) -> Outcome:
         """Two-phase start of the run that the record intends: create suspended, confirm, stop the others, start."""
         if body is None:
-            uid = run.order.uid
-            body = self._a.builder.build(event.app, uid, run)
+            body = self._a.builder.build(event.app, run.order.uid, run, stored.record)
         await self._create(run, body)
         self._step("created")
         confirmed = await self._confirm(stored, run)

@@ -78,8 +78,12 @@ class StateStore(Protocol):
 class WorkflowBuilder(Protocol):
     """Turns a run into the Workflow that the API server is given."""
 
-    def build(self, app: AppKey, uid: str, run: Run) -> bytes:
-        """Return the JSON body. Raises ``Rejected`` (``workflow-too-large``) above 1 MB."""
+    def build(self, app: AppKey, uid: str, run: Run, record: Record | None = None) -> bytes:
+        """Return the JSON body; ``record`` goes along so that lost state can be rebuilt from it.
+
+        Raises:
+            Rejected: ``workflow-too-large`` above 1 MB, ``unsafe-value`` for a text that Argo would expand.
+        """
 
 
 class WorkflowApi(Protocol):
