@@ -1,0 +1,212 @@
+"""Records in the JetStream key-value bucket: read from the leader, written by compare-and-set.
+
+The bucket is the only memory. If it is lost, an empty record would make the worker plan every application from nothing, so a key
+``_meta`` says which bucket this is: without it the worker does nothing until somebody has run ``state rebuild``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from contracts.names import EVENTS_STREAM, STATE_BUCKET, escape, record_key
+from worker.domain.record import Record
+from worker.errors import LostRace, Misconfigured
+from worker.outbound.breaker import Breaker, guarded
+from worker.outbound.jetstream import SYSTEM, JetStream
+from worker.outbound.record_codec import check_size, dumps, loads
+from worker.ports import Stored
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from worker.domain.events import AppKey, Delivery
+    from worker.outbound.jetstream import StoredMessage
+
+META = "_meta"
+#: Tries are forgotten after a day: longer than the retry budget, so that a message cannot outlive its own count.
+TRIES_TTL = 86400
+#: What headers and subject add to a record on its way to the broker.
+_OVERHEAD = 1024
+_DELETED = b"KV-Operation"
+
+
+class StateLost(Misconfigured):  # noqa: N818 - reads as the state that it is
+    """The bucket is not the one that the records were written to; deciding on it would rebuild or tear down at random."""
+
+    def __init__(self, why: str) -> None:
+        """Say why the bucket is not believed."""
+        super().__init__(
+            SYSTEM, f"state lost: {why}", fix='run "platform-worker state rebuild" (or "state rebuild --empty")'
+        )
+
+
+class KvState:
+    """The state bucket; implements ``ports.StateStore``."""
+
+    def __init__(
+        self,
+        jetstream: JetStream,
+        *,
+        breaker: Breaker | None = None,
+        bucket: str = STATE_BUCKET,
+        events: str = EVENTS_STREAM,
+    ) -> None:
+        """Use the bucket ``bucket`` beside the event stream ``events``; call ``open`` before anything else."""
+        self.breaker = breaker or Breaker(SYSTEM)
+        self._js = jetstream
+        self._stream = f"KV_{bucket}"
+        self._prefix = f"$KV.{bucket}."
+        self._events = events
+        self._incarnation = ""
+
+    @guarded
+    async def open(self) -> None:
+        """Check that this is the bucket that the records were written to; mark the one of a fresh installation.
+
+        Raises:
+            StateLost: The bucket has no mark, although events were handled before, or the mark of another bucket.
+            Misconfigured: Bucket or event stream does not exist.
+            Unavailable: No answer.
+        """
+        created = str((await self._js.info(self._stream))["created"])
+        mark = await self._last(META)
+        if mark is None:
+            await self._check_fresh(created)
+            await self._mark(created)
+        elif (found := _incarnation(mark)) != created:
+            raise StateLost(f"the bucket was made at {created}, its mark is of the one made at {found}")
+        self._incarnation = created
+
+    async def accept(self) -> None:
+        """Mark the bucket as it is as the one to believe, after a rebuild or by decision of the operator.
+
+        Raises:
+            Misconfigured: The bucket does not exist.
+            Unavailable: No answer.
+        """
+        created = str((await self._js.info(self._stream))["created"])
+        await self._mark(created)
+        self._incarnation = created
+
+    @guarded
+    async def load(self, app: AppKey) -> Stored:
+        """Return the stored record, or an empty one with the revision that its first write must name.
+
+        Raises:
+            NewerRecord: A newer worker wrote it.
+            StateLost: There is none, and the bucket is not the one that was opened.
+            Misconfigured, Unavailable: See ``JetStream``.
+        """
+        key = record_key(app.namespace, app.name)
+        found = await self._js.last(self._stream, self._prefix + key)
+        if found is not None and not _is_deleted(found):
+            return Stored(loads(found.body, key), found.sequence)
+        # No record: a new application, or a bucket that somebody made anew under a running worker.
+        await self._check_mark()
+        return Stored(Record(app), found.sequence if found else 0)
+
+    @guarded
+    async def save(self, record: Record, revision: int) -> int:
+        """Write ``record`` if the stored revision is still ``revision``; return the new revision.
+
+        Raises:
+            LostRace: It is not. Also when this very write was stored before and its answer was lost.
+            Rejected: ``record-too-large``.
+            Misconfigured, Unavailable: See ``JetStream``.
+        """
+        body = dumps(record)
+        check_size(body, self._js.max_payload - _OVERHEAD)
+        key = record_key(record.app.namespace, record.app.name)
+        return await self._js.publish(self._prefix + key, body, last=revision)
+
+    @guarded
+    async def neighbours(self, namespace: str) -> Mapping[str, Stored]:
+        """Return all records of a namespace by application name.
+
+        Raises:
+            NewerRecord: A newer worker wrote one of them.
+            Misconfigured, Unavailable: See ``JetStream``.
+        """
+        return {stored.record.app.name: stored async for stored in self._walk(f"app.{escape(namespace)}.*")}
+
+    async def all(self) -> AsyncIterator[Stored]:
+        """Yield every record, oldest write first; one that is written meanwhile may come twice, the newer one last.
+
+        Raises:
+            NewerRecord: A newer worker wrote one of them.
+            Misconfigured, Unavailable: See ``JetStream``.
+        """
+        async for stored in self._walk("app.*.*"):
+            yield stored
+
+    @guarded
+    async def add(self, delivery: Delivery) -> int:
+        """Count one more unexpected failure of a message, over all workers, and return how many there are.
+
+        Raises:
+            Misconfigured, Unavailable: See ``JetStream``.
+        """
+        subject = f"{self._prefix}tries.{delivery.sequence}"
+        while True:
+            found = await self._js.last(self._stream, subject)
+            tries = _tries(found, delivery) + 1
+            body = json.dumps({"delivery": delivery.key, "tries": tries}).encode()
+            try:
+                await self._js.publish(subject, body, last=found.sequence if found else 0, ttl=TRIES_TTL)
+            except LostRace:
+                # Another worker counts the same message; as many rounds as there are workers.
+                continue
+            return tries
+
+    async def _walk(self, keys: str) -> AsyncIterator[Stored]:
+        sequence = 1
+        while (found := await self._js.after(self._stream, self._prefix + keys, sequence)) is not None:
+            sequence = found.sequence + 1
+            if not _is_deleted(found):
+                yield Stored(loads(found.body, found.subject.removeprefix(self._prefix)), found.sequence)
+
+    async def _last(self, key: str) -> StoredMessage | None:
+        found = await self._js.last(self._stream, self._prefix + key)
+        return None if found is None or _is_deleted(found) else found
+
+    async def _check_mark(self) -> None:
+        mark = await self._last(META)
+        if mark is None or (self._incarnation and _incarnation(mark) != self._incarnation):
+            raise StateLost("the bucket was made anew while this worker ran")
+
+    async def _check_fresh(self, created: str) -> None:
+        """Accept a bucket without a mark only if no event can have been handled with another one."""
+        if await self._js.after(self._stream, f"{self._prefix}app.*.*", 1) is not None:
+            raise StateLost("the bucket has records, but no mark")
+        events = await self._js.info(self._events)
+        if events["state"]["last_seq"] > 0 and created > str(events["created"]):
+            raise StateLost(
+                f"the bucket is empty and was made at {created}, after the event stream ({events['created']}) that "
+                f"has had {events['state']['last_seq']} events"
+            )
+
+    async def _mark(self, created: str) -> None:
+        body = json.dumps({"incarnation": created}).encode()
+        await self._js.publish(self._prefix + META, body)
+
+
+def _incarnation(mark: StoredMessage) -> str:
+    try:
+        found = json.loads(mark.body)
+    except ValueError:
+        return ""
+    return str(found.get("incarnation", "")) if isinstance(found, dict) else ""
+
+
+def _is_deleted(message: StoredMessage) -> bool:
+    return _DELETED in message.headers
+
+
+def _tries(found: StoredMessage | None, delivery: Delivery) -> int:
+    """Return the count so far; a recreated stream counts its sequences anew, so the delivery's key must match."""
+    try:
+        count = json.loads(found.body) if found else {}
+    except ValueError:
+        count = {}
+    return int(count["tries"]) if count.get("delivery") == delivery.key else 0
