@@ -43,8 +43,9 @@ bench: $(DEV) ## Measure throughput, latency, planning and memory, as ratios wit
 	$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: generate
-generate: $(DEV) ## Write schemas, AsyncAPI document and golden files anew
+generate: $(DEV) ## Write schemas, AsyncAPI document, CRDs of dev mode and golden files anew
 	$(BIN)/python -m contracts.generate
+	$(BIN)/python -m tools.crds
 	$(BIN)/python -m tests.golden.regenerate
 
 .PHONY: tools

@@ -44,6 +44,7 @@ def steps() -> list[Step]:
         Step("types (mypy --strict)", ("mypy", *folders)),
         Step("layers (import-linter)", ("lint-imports", "--no-cache")),
         Step("schemas up to date", (python, "-m", "contracts.generate", "--check"), generate),
+        Step("CRDs of dev mode up to date", (python, "-m", "tools.crds", "--check"), generate),
         Step("golden files up to date", (python, "-m", "tests.golden.regenerate", "--check"), generate),
     ]
     scripts = shell_scripts()
