@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from worker.domain.classify import TYPES
 from worker.domain.events import AppKey, Event, Order
-from worker.domain.model import Identity, Problem, Task
+from worker.domain.model import Action, Identity, Problem, Task
 from worker.domain.plan import Plan
-from worker.domain.record import Cause, ComponentRecord, Disposition, PastDisposition, Record, Run
+from worker.domain.record import Cause, ComponentRecord, Disposition, PastDisposition, Record, Run, State
 from worker.domain.status import ComponentStatus, RunStatus, Status, StatusKind
 
 
@@ -16,7 +15,7 @@ def accepted(record: Record, run: Run, plan: Plan | None, event: Event) -> Statu
     """A run was started. ``plan`` is ``None`` when the delivery is told again and only the record knows the run."""
     lines = [_task_line(task, record) for task in run.tasks]
     if plan is not None:
-        lines += _quiet_lines(plan, record)
+        lines += _retained(plan)
     return Status(
         StatusKind.ACCEPTED,
         record.app,
@@ -25,6 +24,7 @@ def accepted(record: Record, run: Run, plan: Plan | None, event: Event) -> Statu
         Disposition.ACCEPTED.value,
         RunStatus(run.name, run.attempt, run.phase.value),
         tuple(lines),
+        unchanged=_unchanged(plan) if plan else (),
         skipped=plan.skipped if plan else (),
         warnings=plan.warnings if plan else (),
         traceparent=event.traceparent,
@@ -40,7 +40,8 @@ def settled(record: Record, event: Event, cause: Cause, disposition: Disposition
         cause,
         event.order,
         disposition.value,
-        components=tuple(_quiet_lines(plan, record)),
+        components=tuple(_retained(plan)),
+        unchanged=_unchanged(plan),
         skipped=plan.skipped,
         problems=plan.problems,
         warnings=plan.warnings,
@@ -101,21 +102,22 @@ def _task_line(task: Task, record: Record) -> ComponentStatus:
     return ComponentStatus(task.component, task.identity.type, int(task.pattern), task.action.value, state, task.reason)
 
 
-def _quiet_lines(plan: Plan, record: Record) -> list[ComponentStatus]:
-    """Lines of the components that no task touches."""
-    lines = []
-    for identity in plan.unchanged:
-        known = _find(record.components, identity)
-        pattern = int(TYPES[identity.type].pattern)
-        state, outputs = (known.state.value, dict(known.outputs)) if known else ("", {})
-        lines.append(ComponentStatus(identity.name, identity.type, pattern, "unchanged", state, outputs=outputs))
-    for kept in plan.retained:
-        lines.append(
-            ComponentStatus(
-                kept.identity.name, kept.identity.type, int(kept.pattern), "retain", "retained", kept.reason
-            )
+def _retained(plan: Plan) -> list[ComponentStatus]:
+    return [
+        ComponentStatus(
+            kept.identity.name,
+            kept.identity.type,
+            int(kept.pattern),
+            Action.RETAIN.value,
+            State.RETAINED.value,
+            kept.reason,
         )
-    return lines
+        for kept in plan.retained
+    ]
+
+
+def _unchanged(plan: Plan) -> tuple[str, ...]:
+    return tuple(identity.name for identity in plan.unchanged)
 
 
 def _find(components: Iterable[ComponentRecord], identity: Identity) -> ComponentRecord | None:

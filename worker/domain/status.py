@@ -53,6 +53,8 @@ class Status:
 
     Attributes:
         order: Place of the causing event; ``None`` if the event could not be read that far.
+        components: Those that a plan touches or keeps on purpose.
+        unchanged: Names of the components that are as they should be.
         disposition: The end of the causing event; for run events ``accepted``, because only accepted events run.
     """
 
@@ -63,6 +65,7 @@ class Status:
     disposition: str = ""
     run: RunStatus | None = None
     components: tuple[ComponentStatus, ...] = ()
+    unchanged: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """The status stream: what became of each event, told under ids that a repetition shares.
 
-A status is stored before its message is acknowledged, so it may be told twice; readers take each id once, and the broker's
-duplicate window already does so for quick repetitions.
+A status is stored before its message is acknowledged, so it may be told twice; readers take each id once, and the
+broker's duplicate window already does so for quick repetitions.
 """
 
 from __future__ import annotations
@@ -125,6 +125,7 @@ def _data(status: Status) -> dict[str, Any]:
         | _told(message=one.message, outputs=dict(one.outputs))
         for one in status.components
     ]
+    data["unchanged"] = list(status.unchanged)
     data["skipped"] = [{"component": one.component, "type": one.type, "reason": one.reason} for one in status.skipped]
     data["errors"] = [
         _told(component=one.component, path=one.path, fix=one.fix) | {"code": one.code, "message": one.message}
