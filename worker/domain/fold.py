@@ -193,7 +193,7 @@ def _outdated(components: tuple[ComponentRecord, ...]) -> tuple[ComponentRecord,
 
 def _fold_stale(record: Record, stale: StaleRun, run: ObservedRun | Vanished) -> Folded:
     """Forget a replaced run that is over: what it left is dirty in newer hands, so only its end is still to be told."""
-    result = Result(Phase.SUPERSEDED) if isinstance(run, Vanished) else result_of((), run)
+    result = result_of((), run, replaced=True)
     after = replace(record, stale_runs=tuple(s for s in record.stale_runs if s.name != stale.name))
     if stale.cause is None:
         return Folded(after)

@@ -64,7 +64,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A list of all Workflows is complete: one that is not in ``names``, and was there before the list began, is gone."""
+    """A list of all Workflows is complete: one that was there before it began, and is not in ``names``, is gone."""
 
     names: frozenset[str]
 

@@ -64,15 +64,18 @@ def succeeded(nodes: Mapping[str, ObservedNode], task: Task) -> bool:
     return node is not None and node.phase == SUCCEEDED
 
 
-def result_of(tasks: Sequence[Task], run: ObservedRun | Vanished) -> Result:
+def result_of(tasks: Sequence[Task], run: ObservedRun | Vanished, *, replaced: bool = False) -> Result:
     """Judge a run that is over.
 
     Args:
         tasks: What it had to do, in execution order; empty if that is not known any more: then all of its nodes must
             have succeeded.
         run: The finished Workflow, or the fact that it is gone.
+        replaced: Another run has taken its place, so whoever stopped it did so for that reason.
     """
     if isinstance(run, Vanished):
+        if replaced:
+            return Result(Phase.SUPERSEDED)
         return Result(Phase.FAILED, f"vanished: the Workflow {run.name} was deleted before its end was seen")
     if tasks:
         complete = all(succeeded(run.nodes, task) for task in tasks)
@@ -80,8 +83,8 @@ def result_of(tasks: Sequence[Task], run: ObservedRun | Vanished) -> Result:
         complete = all(node.phase == SUCCEEDED for node in run.nodes.values())
     if run.phase == SUCCEEDED and run.nodes and complete:
         return Result(Phase.SUCCEEDED)
-    if run.superseded_by:
-        return Result(Phase.SUPERSEDED, shorten(f"stopped in favour of {run.superseded_by}"))
+    if run.superseded_by or (replaced and run.shutdown):
+        return Result(Phase.SUPERSEDED, shorten(f"stopped in favour of {run.superseded_by or 'a newer event'}"))
     for task in tasks:
         node = run.nodes.get(task.name)
         if node is not None and node.phase in FAULTY:
