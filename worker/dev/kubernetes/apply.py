@@ -12,6 +12,7 @@ from worker.dev.kubernetes import field_set, status
 from worker.dev.kubernetes.comparison import compare
 from worker.dev.kubernetes.field_set import MEMBER, children, is_granular, item_key
 from worker.dev.kubernetes.managed_fields import Entry, Manager, ownable, owned_schema, read, take, write
+from worker.dev.kubernetes.metadata import go_type
 from worker.dev.kubernetes.objects import now
 from worker.dev.kubernetes.schema import ANY
 
@@ -21,6 +22,54 @@ if TYPE_CHECKING:
     from worker.dev.kubernetes.objects import JsonObject
     from worker.dev.kubernetes.registry import Resource
     from worker.dev.kubernetes.schema import Schema
+
+
+_SCALARS: dict[str, tuple[str, tuple[type, ...]]] = {
+    "integer": ("numeric (int or float)", (int, float)),
+    "number": ("numeric (int or float)", (int, float)),
+    "string": ("string", (str,)),
+    "boolean": ("boolean", (bool,)),
+    "object": ("map", (dict,)),
+    "array": ("list", (list,)),
+}
+
+
+def check_typed(resource: Resource, intent: JsonObject) -> None:
+    """Refuse an intent that does not fit the schema's shape.
+
+    Unlike other writes, an apply is never pruned: a field that nobody can own cannot be applied.
+
+    Raises:
+        ApiError: 500 without a reason, which is how the real server answers here.
+    """
+    problems = _mistyped(owned_schema(resource), intent, "") if resource.schema is not None else []
+    if problems:
+        metadata = intent.get("metadata") or {}
+        where = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+        kind = f"{intent.get('apiVersion')}, Kind={intent.get('kind')}"
+        message = problems[0] if len(problems) == 1 else "errors:\n" + "\n".join(f"  {one}" for one in problems)
+        raise status.ApiError(500, "", f"failed to create typed patch object ({where}; {kind}): {message}")
+
+
+def _mistyped(schema: Schema, value: Any, path: str) -> list[str]:
+    if value is None or schema.trivial:
+        return []
+    expected, types = _SCALARS.get(schema.type, ("", (object,)))
+    wrong = not isinstance(value, types) or (isinstance(value, bool) and schema.type not in {"", "boolean"})
+    if wrong and not schema.int_or_string:
+        return [f"{path}: expected {expected}, got {go_type(value)}"]
+    found: list[str] = []
+    if isinstance(value, dict):
+        for name, item in value.items():
+            below = schema.child(name)
+            if below is not None:
+                found += _mistyped(below, item, f"{path}.{name}")
+            elif not schema.preserve and not schema.embedded:
+                found.append(f"{path}.{name}: field not declared in schema")
+    elif isinstance(value, list) and schema.items is not None:
+        for index, item in enumerate(value):
+            found += _mistyped(schema.items, item, f"{path}[{index}]")
+    return found
 
 
 def apply(
@@ -111,37 +160,37 @@ def _item_gone(schema: Schema, item: Any, fields: FieldSet) -> bool:
 
 def _refuse_conflicts(others: Managers, written: FieldSet) -> None:
     conflicts = [
-        (manager, entry, path)
+        (manager, path)
         for manager, entry in sorted(others.items(), key=lambda pair: pair[0])
         for path in field_set.describe(field_set.intersection(entry.fields, written))
     ]
     if not conflicts:
         return
     causes = [
-        {"reason": "FieldManagerConflict", "message": f"conflict with {_who(manager, entry)}", "field": path}
-        for manager, entry, path in conflicts
+        {"reason": "FieldManagerConflict", "message": f"conflict with {_who(manager)}", "field": path}
+        for manager, path in conflicts
     ]
     raise status.ApiError(409, "Conflict", _conflict_message(conflicts), details={"causes": causes})
 
 
-def _who(manager: Manager, entry: Entry) -> str:
+def _who(manager: Manager) -> str:
     text = f'"{manager.name}"'
     if manager.subresource:
         text += f' with subresource "{manager.subresource}"'
     if manager.operation == "Update":
-        text += f" using {manager.api_version}" + (f" at {entry.time}" if entry.time else "")
+        text += f" using {manager.api_version}"
     return text
 
 
-def _conflict_message(conflicts: list[tuple[Manager, Entry, str]]) -> str:
+def _conflict_message(conflicts: list[tuple[Manager, str]]) -> str:
     if len(conflicts) == 1:
-        manager, entry, path = conflicts[0]
-        return f"Apply failed with 1 conflict: conflict with {_who(manager, entry)}: {path}"
+        manager, path = conflicts[0]
+        return f"Apply failed with 1 conflict: conflict with {_who(manager)}: {path}"
     lines: list[str] = []
     shown: Manager | None = None
-    for manager, entry, path in conflicts:
+    for manager, path in conflicts:
         if manager != shown:
-            lines.append(f"conflicts with {_who(manager, entry)}:")
+            lines.append(f"conflicts with {_who(manager)}:")
             shown = manager
         lines.append(f"- {path}")
     return f"Apply failed with {len(conflicts)} conflicts: " + "\n".join(lines)

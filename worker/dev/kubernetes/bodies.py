@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from worker.dev.kubernetes import metadata, status
+from worker.dev.kubernetes.parsing import MalformedBodyError, load_json, load_yaml, summary
 
 if TYPE_CHECKING:
     from worker.dev.kubernetes.call import Call
@@ -21,25 +20,9 @@ PATCH_TYPES = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
 OBJECT_TYPES = ("application/json", "application/yaml")
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as Kubernetes reads it: the JSON data model, so no timestamps."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
 def media_type(content_type: str) -> str:
     """Return a Content-Type without its parameters; absent means JSON."""
     return content_type.partition(";")[0].strip().lower() or "application/json"
-
-
-def _load(body: bytes, *, as_yaml: bool) -> Any:
-    if as_yaml:
-        return yaml.load(body, _Loader)  # noqa: S506 - a subclass of SafeLoader
-    return json.loads(body)
 
 
 def load_object(call: Call, body: bytes) -> JsonObject:
@@ -50,18 +33,28 @@ def load_object(call: Call, body: bytes) -> JsonObject:
     """
     kind = media_type(call.content_type)
     if kind not in OBJECT_TYPES:
-        raise status.unsupported_media_type(OBJECT_TYPES)
-    resource = call.resource
-    wanted = f"the object provided is unrecognized (must be of type {resource.kind})"
+        raise status.unsupported_media_type((*OBJECT_TYPES, "application/vnd.kubernetes.protobuf"))
     try:
-        value = _load(body, as_yaml=kind != "application/json")
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
-        shown = body[:32].hex() + (" ..." if len(body) > 32 else "")  # noqa: PLR2004 - as much as the real message shows
-        raise status.bad_request(f"{wanted}: couldn't get version/kind; json parse error: {error} ({shown})") from error
+        value = load_json(body) if kind == "application/json" else load_yaml(body)
+    except MalformedBodyError as error:
+        raise _unrecognized(call, f"couldn't get version/kind; json parse error: {error}", body) from error
     if not isinstance(value, dict):
-        raise status.bad_request(f"{wanted}: couldn't get version/kind; json parse error: json: cannot unmarshal")
+        why = "couldn't get version/kind; json parse error: json: cannot unmarshal " + metadata.go_type(value)
+        raise _unrecognized(call, f"{why} into Go value of type struct {_GO_STRUCT}", body)
+    for name in ("kind", "apiVersion") if call.resource.custom else ():
+        if not value.get(name):
+            text = f"Object '{name[0].upper()}{name[1:]}' is missing in '{body.decode(errors='replace')}'"
+            raise _unrecognized(call, text, body)
     check_kind(call, value)
     return value
+
+
+_GO_STRUCT = r"""{ APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"""
+
+
+def _unrecognized(call: Call, why: str, body: bytes) -> status.ApiError:
+    kind = call.resource.kind
+    return status.bad_request(f"the object provided is unrecognized (must be of type {kind}): {why} ({summary(body)})")
 
 
 def check_kind(call: Call, value: JsonObject) -> None:
@@ -72,22 +65,23 @@ def check_kind(call: Call, value: JsonObject) -> None:
     """
     resource = call.resource
     for name, wanted in (("apiVersion", resource.api_version), ("kind", resource.kind)):
-        if not value.get(name):
-            if resource.custom:
-                raise status.bad_request(
-                    f"the object provided is unrecognized (must be of type {resource.kind}): {name} is missing"
-                )
-            value[name] = wanted
-        elif value[name] != wanted:
-            raise status.bad_request(
-                f"the {name} in the data ({value[name]}) does not match the expected {name} ({wanted})"
-            )
+        value[name] = value.get(name) or wanted
+    if value["apiVersion"] != resource.api_version:
+        raise status.bad_request(
+            f"the API version in the data ({value['apiVersion']}) does not match the expected API version "
+            f"({resource.api_version})"
+        )
+    if value["kind"] != resource.kind and not resource.custom:
+        raise status.bad_request(
+            f"{value['kind']} in version {json.dumps(resource.version)} cannot be handled as a {resource.kind}"
+        )
     found = value.setdefault("metadata", {})
     if found is None:
         found = value["metadata"] = {}
     problem = metadata.malformed(found) if isinstance(found, dict) else "metadata is no object"
     if problem:
-        raise status.bad_request(f"{resource.kind} in version {resource.version!r} cannot be handled: {problem}")
+        subject = f"{resource.kind} in version {json.dumps(resource.version)}"
+        raise status.bad_request(f"{subject} cannot be handled as a {resource.kind}: {problem}")
     _check_namespace(call, found)
 
 
@@ -114,12 +108,23 @@ def load_patch(call: Call, body: bytes) -> tuple[str, Any]:
     kind = media_type(call.content_type)
     if kind not in PATCH_TYPES:
         raise status.unsupported_media_type(PATCH_TYPES)
+    if kind == APPLY_PATCH:
+        try:
+            intent = load_yaml(body)
+        except MalformedBodyError as error:
+            raise status.bad_request(f"error decoding YAML: {error}") from error
+        if not isinstance(intent, dict) or not intent.get("apiVersion") or not intent.get("kind"):
+            raise status.bad_request("invalid object type: /, Kind=")
+        return kind, intent
     try:
-        patch = _load(body, as_yaml=kind == APPLY_PATCH)
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        patch = load_json(body)
+    except MalformedBodyError as error:
         raise status.bad_request(f"error decoding patch: {error}") from error
-    if kind != JSON_PATCH and not isinstance(patch, dict):
-        raise status.bad_request("error decoding patch: the patch is no object")
+    expected, go_type = (list, "[]handlers.jsonPatchOp") if kind == JSON_PATCH else (dict, "map[string]interface {}")
+    if not isinstance(patch, expected):
+        raise status.bad_request(
+            f"error decoding patch: json: cannot unmarshal {metadata.go_type(patch)} into Go value of type {go_type}"
+        )
     return kind, patch
 
 
@@ -132,8 +137,8 @@ def load_options(body: bytes) -> JsonObject:
     if not body.strip():
         return {}
     try:
-        options = json.loads(body)
-    except ValueError as error:
+        options = load_json(body)
+    except MalformedBodyError as error:
         raise status.bad_request(f"couldn't get version/kind; json parse error: {error}") from error
     if not isinstance(options, dict):
         raise status.bad_request("couldn't get version/kind; json parse error: the options are no object")

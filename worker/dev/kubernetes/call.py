@@ -83,11 +83,13 @@ class Call:
         """Whether nothing may be stored.
 
         Raises:
-            ApiError: 422-free subset: a value other than ``All`` is refused with 400.
+            ApiError: 422 for a value other than ``All``.
         """
         value = self.query.get("dryRun", "")
         if value not in {"", "All"}:
-            raise status.bad_request(f'invalid dryRun value {value!r}: only "All" is known')
+            message = f'Unsupported value: ["{value}"]: supported values: "All"'
+            cause = status.Cause("dryRun", "FieldValueNotSupported", message)
+            raise status.invalid_options(f"{self.verb.capitalize()}Options", cause)
         return value == "All"
 
     @property

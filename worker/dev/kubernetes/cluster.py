@@ -133,17 +133,19 @@ class Cluster:
         if call.resource is NAMESPACES and call.subresource == "finalize":
             allowed = True
         if not allowed:
-            raise status.unknown_path()
+            raise status.not_found(call.resource, call.name) if call.resource.custom else status.unknown_path()
 
     def _create(self, call: Call, value: JsonObject) -> Stored:
+        system: JsonObject = {}
         if call.resource is NAMESPACES:
             metadata = value["metadata"]
             metadata["labels"] = {**(metadata.get("labels") or {}), "kubernetes.io/metadata.name": metadata.get("name")}
-            value["spec"] = {"finalizers": ["kubernetes"]}
-            value["status"] = {"phase": "Active"}
+            value.pop("status", None)
+            value.pop("spec", None)
+            system = {"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
         elif call.resource is DEFINITIONS:
-            self.definitions.prepare(value)
-        stored = self._operations.create(call, value)
+            system = self.definitions.prepare(value)
+        stored = self._operations.create(call, value, system)
         self._serve(call, stored)
         return stored
 
@@ -154,7 +156,7 @@ class Cluster:
     def _update(self, call: Call, body: bytes) -> Answer:
         value = bodies.load_object(call, body)
         if call.resource is DEFINITIONS and not call.subresource:
-            self.definitions.prepare(value)
+            value.update(self.definitions.prepare(value))
         stored = self._operations.update(call, value)
         self._serve(call, stored)
         return Answer(200, stored.body)

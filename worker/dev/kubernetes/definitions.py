@@ -50,8 +50,8 @@ def check(value: JsonObject) -> None:
         raise status.invalid(DEFINITIONS, name, causes)
 
 
-def complete(value: JsonObject) -> None:
-    """Write the defaults of names and the status of an established definition, in place."""
+def complete(value: JsonObject) -> JsonObject:
+    """Write the defaults of names in place; returns the status of an established definition."""
     spec = value["spec"]
     names = spec["names"]
     names.setdefault("singular", names["kind"].lower())
@@ -64,7 +64,8 @@ def complete(value: JsonObject) -> None:
             ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
         )
     ]
-    value["status"] = {
+    value.pop("status", None)
+    return {
         "conditions": conditions,
         "acceptedNames": names,
         "storedVersions": [version["name"] for version in spec["versions"] if version.get("storage")],
@@ -79,14 +80,17 @@ class Definitions:
         self._registry = registry
         self._store = store
 
-    def prepare(self, value: JsonObject) -> None:
+    def prepare(self, value: JsonObject) -> JsonObject:
         """Check and complete a definition that is about to be stored.
+
+        Returns:
+            The fields that the server adds to it.
 
         Raises:
             ApiError: 422 when it cannot be served.
         """
         check(value)
-        complete(value)
+        return {"status": complete(value)}
 
     def serve(self, value: JsonObject) -> list[Resource]:
         """Begin to serve a stored definition.

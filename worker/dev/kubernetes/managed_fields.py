@@ -71,7 +71,7 @@ def owned_schema(resource: Resource) -> Schema:
     """Return the schema that decides how fields of a resource are owned."""
     root = resource.schema or ANY
     properties = {**root.properties, "metadata": METADATA}
-    return Schema(type="object", preserve=True, properties=properties, additional=root.additional)
+    return Schema(type="object", preserve=root.preserve, properties=properties, additional=root.additional)
 
 
 def ownable(value: JsonObject, resource: Resource, subresource: str) -> JsonObject:
@@ -99,6 +99,8 @@ def read(value: JsonObject | None) -> Managers:
 
 def write(value: JsonObject, managers: Managers) -> None:
     """Record managers in an object, applied ones first, then by time; those without fields are left out."""
+    for entry in managers.values():
+        _strip(entry.fields)
     ordered = sorted(
         ((manager, entry) for manager, entry in managers.items() if entry.fields),
         key=lambda pair: (pair[0].operation, pair[1].time, pair[0]),
@@ -120,6 +122,15 @@ def write(value: JsonObject, managers: Managers) -> None:
         value["metadata"]["managedFields"] = entries
     else:
         value["metadata"].pop("managedFields", None)
+
+
+def _strip(fields: FieldSet) -> None:
+    """Nobody owns ``metadata`` itself."""
+    metadata = fields.get("f:metadata")
+    if metadata is not None:
+        metadata.pop(field_set.MEMBER, None)
+        if not metadata:
+            del fields["f:metadata"]
 
 
 def take(managers: Managers, manager: Manager, changes: Comparison) -> None:

@@ -114,8 +114,10 @@ def _check_name(name: str, *, label: bool) -> list[Cause]:
     )
     messages = []
     if len(name) > length:
-        messages.append(f"must be no more than {length} bytes")
-    if not pattern.fullmatch(name):
+        messages.append(f"must be no more than {length} {'bytes' if label else 'characters'}")
+    if label and "." in name:
+        messages.append("must not contain dots")
+    elif not pattern.fullmatch(name):
         messages.append(rule)
     return [Cause("metadata.name", "FieldValueInvalid", f'Invalid value: "{name}": {text}') for text in messages]
 
@@ -138,17 +140,26 @@ _STRING_MAPS = ("labels", "annotations")
 _STRING_LISTS = ("finalizers",)
 
 
+def go_type(value: Any) -> str:
+    """Return what Go's decoder calls the type of a JSON value."""
+    if isinstance(value, bool):
+        return "bool"
+    names: dict[type, str] = {str: "string", list: "array", dict: "object", int: "number", float: "number"}
+    return names.get(type(value), "null")
+
+
 def malformed(metadata: JsonObject) -> str | None:
     """Return what keeps ``metadata`` from being decoded at all, or None; such bodies are a 400, not a 422."""
-    for name in ("name", "namespace", "generateName", "resourceVersion", "uid"):
-        if not isinstance(metadata.get(name, ""), str | None):
-            return f"json: cannot unmarshal into Go struct field ObjectMeta.metadata.{name} of type string"
-    for name in _STRING_MAPS:
-        found = metadata.get(name)
-        if found is not None and not (isinstance(found, dict) and all(isinstance(v, str) for v in found.values())):
-            return f"json: cannot unmarshal into Go struct field ObjectMeta.metadata.{name} of type string"
-    for name in _STRING_LISTS:
-        found = metadata.get(name)
-        if found is not None and not (isinstance(found, list) and all(isinstance(v, str) for v in found)):
-            return f"json: cannot unmarshal into Go struct field ObjectMeta.metadata.{name} of type []string"
+    found: list[tuple[str, Any]] = [
+        (name, metadata.get(name)) for name in ("name", "namespace", "generateName", "resourceVersion", "uid")
+    ]
+    for name, container in ((n, metadata.get(n)) for n in (*_STRING_MAPS, *_STRING_LISTS)):
+        wanted = dict if name in _STRING_MAPS else list
+        if container is not None and not isinstance(container, wanted):
+            go = "map[string]string" if wanted is dict else "[]string"
+            return f"json: cannot unmarshal {go_type(container)} into Go struct field ObjectMeta.{name} of type {go}"
+        found += [(name, v) for v in (container.values() if isinstance(container, dict) else container or ())]
+    for name, value in found:
+        if value is not None and not isinstance(value, str):
+            return f"json: cannot unmarshal {go_type(value)} into Go struct field ObjectMeta.{name} of type string"
     return None

@@ -6,11 +6,12 @@ because it decides which of two possible refusals a client sees.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
 from worker.dev.kubernetes import bodies, metadata, patches, status
-from worker.dev.kubernetes.apply import apply
+from worker.dev.kubernetes.apply import apply, check_typed
 from worker.dev.kubernetes.managed_fields import track_update
 from worker.dev.kubernetes.objects import JsonObject, now
 from worker.dev.kubernetes.registry import NAMESPACES, Resource
@@ -29,8 +30,13 @@ class Operations:
         """Write to a store."""
         self._store = store
 
-    def create(self, call: Call, value: JsonObject) -> Stored:
+    def create(self, call: Call, value: JsonObject, system: JsonObject | None = None) -> Stored:
         """Store a new object.
+
+        Args:
+            call: the request.
+            value: the object as the client sent it.
+            system: top-level fields that the server adds and nobody owns.
 
         Raises:
             ApiError: 404 namespace, 409 AlreadyExists, 422 Invalid, 400, or 500 when it is too large for the storage.
@@ -46,6 +52,7 @@ class Operations:
         if self._store.get(resource.key, *call.place) is not None:
             raise status.already_exists(resource, call.name)
         track_update(resource, None, value, call.manager, call.subresource)
+        value.update(system or {})
         return self._commit(call, value)
 
     def _require_namespace(self, call: Call) -> None:
@@ -67,9 +74,8 @@ class Operations:
         self._conform(call, value)
         if call.resource.custom and not value["metadata"].get("resourceVersion"):
             message = "Invalid value: 0: must be specified for an update"
-            raise status.invalid(
-                call.resource, call.name, [Cause("metadata.resourceVersion", "FieldValueInvalid", message)]
-            )
+            cause = Cause("metadata.resourceVersion", "FieldValueInvalid", message)
+            raise status.invalid(call.resource, call.name, [cause], by_plural=True)
         return self._replace(call, stored, value)
 
     def patch(self, call: Call, kind: str, patch: Any) -> Stored:
@@ -80,6 +86,9 @@ class Operations:
         """
         if kind == bodies.APPLY_PATCH:
             return self._apply(call, patch)
+        if "force" in call.query:
+            cause = Cause("force", "FieldValueForbidden", "Forbidden: may not be specified for non-apply patch")
+            raise status.invalid_options("PatchOptions", cause)
         stored = self._existing(call)
         old = stored.value()
         value = patches.json_patch(old, patch) if kind == bodies.JSON_PATCH else patches.merge(old, patch)
@@ -93,10 +102,10 @@ class Operations:
 
     def _apply(self, call: Call, intent: JsonObject) -> Stored:
         if not call.query.get("fieldManager"):
-            raise status.bad_request(
-                'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
-            )
+            cause = Cause("fieldManager", "FieldValueRequired", "Required value: is required for apply patch")
+            raise status.invalid_options("PatchOptions", cause)
         intent.setdefault("metadata", {}).setdefault("name", call.name)
+        check_typed(call.resource, intent)
         bodies.check_kind(call, intent)
         if "managedFields" in intent["metadata"]:
             raise status.bad_request("metadata.managedFields must be nil")
@@ -127,12 +136,18 @@ class Operations:
         """
         stored = self._existing(call)
         preconditions = options.get("preconditions") or {}
-        held = (("uid", "UID", stored.uid), ("resourceVersion", "ResourceVersion", str(stored.revision)))
-        for name, word, actual in held:
+        held = (
+            ("uid", "UID", stored.uid, "deleted and then recreated"),
+            ("resourceVersion", "ResourceVersion", str(stored.revision), "modified"),
+        )
+        for name, word, actual, guess in held:
             wanted = preconditions.get(name)
             if wanted and wanted != actual:
-                why = f"Precondition failed: {word} in precondition: {wanted}, {word} in object meta: {actual}"
-                raise status.conflict(call.resource, call.name, why)
+                why = (
+                    f"the {word} in the precondition ({wanted}) does not match the {word} in record ({actual}). "
+                    f"The object might have been {guess}"
+                )
+                raise status.precondition_failed(call.resource, call.name, why)
         if call.dry_run or "All" in (options.get("dryRun") or ()):
             return stored, True
         value = stored.value()
@@ -172,6 +187,10 @@ class Operations:
         schema.fill(value)
 
     def _validate(self, resource: Resource, value: JsonObject) -> None:
+        if value["kind"] != resource.kind:
+            message = f'Invalid value: "{value["kind"]}": must be {resource.kind}'
+            wrong = dataclasses.replace(resource, kind=value["kind"])
+            raise status.invalid(wrong, value["metadata"]["name"], [Cause("kind", "FieldValueInvalid", message)])
         causes = metadata.validate(resource, value)
         if resource.schema is not None:
             causes += validate(resource.schema, value)
@@ -207,8 +226,13 @@ class Operations:
             raise status.conflict(call.resource, call.name)
         uid = found.get("uid")
         if uid and uid != stored.uid:
-            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {stored.uid}"
-            raise status.conflict(call.resource, call.name, why)
+            resource = call.resource
+            key = f"/registry/{resource.group}/{resource.plural}/{stored.namespace}/{stored.name}"
+            why = (
+                f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
+                f"Precondition failed: UID in precondition: {uid}, UID in object meta: {stored.uid}"
+            )
+            raise status.conflict(resource, call.name, why)
 
     @staticmethod
     def _confine(call: Call, old: JsonObject, value: JsonObject) -> None:
@@ -246,8 +270,7 @@ class Operations:
 
     def _commit(self, call: Call, value: JsonObject) -> Stored:
         if call.dry_run:
-            value["metadata"].pop("resourceVersion", None)
-            return Stored.of(value, self._store.revision)
+            return Stored.of(value, None if call.verb == "create" else self._store.revision)
         stored = self._store.next(value)
         if len(stored.body) > status.STORAGE_LIMIT:
             raise status.storage_refused()

@@ -1,7 +1,7 @@
 """JSON merge patch (RFC 7386) and JSON patch (RFC 6902) with the corner cases of the library that kube-apiserver uses.
 
 evanphx/json-patch v4 differs from the RFC where the worker's two-phase start depends on it: ``test`` of a missing key
-against null succeeds, ``remove`` of a missing key fails (design §4, step 8), negative indices count from the end.
+against null succeeds, ``remove`` of a missing key fails (design §4, step 8); ``replace`` of a missing key adds it.
 """
 
 from __future__ import annotations
@@ -92,8 +92,6 @@ def _remove(document: Any, pointer: str) -> Any:
 
 def _replace(document: Any, pointer: str, value: Any) -> None:
     container, token = _resolve(document, pointer)
-    if _get(container, token) is _MISSING:
-        raise _PatchError(f"replace of a missing path {pointer}")
     if isinstance(container, dict):
         container[token] = value
     else:

@@ -79,6 +79,8 @@ class Reader:
 def _list_body(
     resource: Resource, metadata: dict[str, str], items: tuple[Stored, ...], remaining: int | None = None
 ) -> bytes:
+    if resource.custom:
+        metadata = {"continue": "", **metadata}
     head = {
         "apiVersion": resource.api_version,
         "kind": resource.list_kind or f"{resource.kind}List",
@@ -108,4 +110,4 @@ def _parse_token(token: str) -> tuple[int, int]:
         parsed = json.loads(base64.urlsafe_b64decode(token))
         return int(parsed["snapshot"]), int(parsed["start"])
     except (ValueError, KeyError, TypeError) as error:
-        raise status.bad_request(f"continue key is not valid: {error}") from error
+        raise status.bad_request(f"invalid continue token: continue key is not valid: {error}") from error

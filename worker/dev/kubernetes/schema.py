@@ -157,7 +157,7 @@ class Schema:
         return removed
 
     def fill(self, value: Any) -> None:
-        """Apply defaults in place, below missing fields too once their parent exists."""
+        """Apply defaults in place, and drop nulls of fields that are not nullable, as the real server does."""
         if self.trivial:
             return
         if isinstance(value, list) and self.items is not None:
@@ -166,6 +166,9 @@ class Schema:
         elif isinstance(value, dict):
             for name, child in self.properties.items():
                 given = value.get(name, _NO_DEFAULT)
+                if given is None and not child.nullable and child.type and not child.has_default:
+                    del value[name]
+                    continue
                 if child.has_default and (given is _NO_DEFAULT or (given is None and not child.nullable)):
                     value[name] = copy.deepcopy(child.default)
                 if name in value:

@@ -143,12 +143,13 @@ class KubernetesApi:
     def _call(self, request: web.BaseRequest, target: Target, query: Mapping[str, str], identity: Identity) -> Call:
         verb = verb_of(request.method, target, query)
         resource = resolve(self.cluster.registry, target)
-        if not verb or (target.name and verb == "create" and not target.subresource):
+        if resource.namespaced and target.namespace is None and verb not in {"list", "watch"}:
+            raise status.unknown_path()
+        named_create = bool(target.name) and verb == "create" and not target.subresource
+        if not verb or (named_create and not resource.custom):
             raise status.method_not_allowed()
         if not target.name and verb in {"update", "patch"}:
-            raise status.method_not_allowed()
-        if resource.namespaced and target.namespace is None and verb not in {"list", "watch"}:
-            raise status.method_not_allowed()
+            raise status.bad_request("name must be provided") if resource.custom else status.method_not_allowed()
         headers = request.headers
         return Call(
             verb,

@@ -119,23 +119,48 @@ def already_exists(resource: Resource, name: str) -> ApiError:
     return ApiError(409, "AlreadyExists", f"{_named(resource, name)} already exists", details=_details(resource, name))
 
 
+def precondition_failed(resource: Resource, name: str, why: str) -> ApiError:
+    """409 Conflict of a delete: its precondition (uid, resourceVersion) does not hold."""
+    kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+    message = f'Operation cannot be fulfilled on {kind} "{name}": {why}'
+    return ApiError(409, "Conflict", message, details=_details(resource, name, kind=resource.kind))
+
+
 def conflict(resource: Resource, name: str, why: str | None = None) -> ApiError:
-    """409 Conflict: a precondition (resourceVersion, uid) does not hold."""
+    """409 Conflict: the object was changed since it was read."""
     why = why or "the object has been modified; please apply your changes to the latest version and try again"
     message = f"Operation cannot be fulfilled on {_named(resource, name)}: {why}"
     return ApiError(409, "Conflict", message, details=_details(resource, name))
 
 
-def invalid(resource: Resource, name: str, causes: Sequence[Cause]) -> ApiError:
-    """422 Invalid: the object breaks its schema; one cause per field."""
+def invalid(resource: Resource, name: str, causes: Sequence[Cause], *, by_plural: bool = False) -> ApiError:
+    """422 Invalid: the object breaks its schema; one cause per field.
+
+    The storage layer's own refusals name the resource by plural, all others by kind.
+    """
     parts = [f"{c.field}: {c.message}" for c in causes]
     text = parts[0] if len(parts) == 1 else f"[{', '.join(parts)}]"
-    kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+    word = resource.plural if by_plural else resource.kind
+    kind = f"{word}.{resource.group}" if resource.group else word
     return ApiError(
         422,
         "Invalid",
         f'{kind} "{name}" is invalid: {text}',
-        details=_details(resource, name, causes, kind=resource.kind),
+        details=_details(resource, name, causes, kind=word),
+    )
+
+
+def invalid_options(kind: str, cause: Cause) -> ApiError:
+    """422: a query parameter breaks its rules; ``kind`` is the options type, such as ``PatchOptions``."""
+    return ApiError(
+        422,
+        "Invalid",
+        f'{kind}.meta.k8s.io "" is invalid: {cause.field}: {cause.message}',
+        details={
+            "group": "meta.k8s.io",
+            "kind": kind,
+            "causes": [{"reason": cause.reason, "message": cause.message, "field": cause.field}],
+        },
     )
 
 
@@ -174,7 +199,7 @@ def expired(message: str) -> ApiError:
 
 def body_too_large() -> ApiError:
     """413: the request body is larger than the server reads."""
-    return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_LIMIT}", details={})
+    return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_LIMIT}")
 
 
 def storage_refused() -> ApiError:

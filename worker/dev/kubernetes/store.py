@@ -33,12 +33,16 @@ class Stored:
     body: bytes
 
     @classmethod
-    def of(cls, value: JsonObject, revision: int) -> Stored:
-        """Freeze an object at a revision; the caller must not have encoded it before."""
+    def of(cls, value: JsonObject, revision: int | None) -> Stored:
+        """Freeze an object at a revision; without one it is the answer to a dry run of a create."""
         metadata = value["metadata"]
-        metadata["resourceVersion"] = str(revision)
+        metadata.pop("resourceVersion", None)
+        if revision is not None:
+            metadata["resourceVersion"] = str(revision)
         labels = metadata.get("labels") or {}
-        return cls(metadata.get("namespace", ""), metadata["name"], metadata["uid"], revision, labels, encode(value))
+        return cls(
+            metadata.get("namespace", ""), metadata["name"], metadata["uid"], revision or 0, labels, encode(value)
+        )
 
     def value(self) -> JsonObject:
         """Return a copy of the object that the caller may change."""

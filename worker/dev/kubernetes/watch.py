@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from worker.dev.kubernetes import selectors, status
 from worker.dev.kubernetes.objects import JsonObject, encode
 from worker.dev.kubernetes.selectors import Selection
+from worker.dev.kubernetes.status import Cause
 from worker.dev.kubernetes.store import Event, Store, Stored, Table
 
 if TYPE_CHECKING:
@@ -51,13 +52,13 @@ class Watch:
         revision = call.query.get("resourceVersion", "")
         timeout = call.query.get("timeoutSeconds", "") or "0"
         if not (revision or "0").isdecimal():
-            raise status.bad_request(
-                f'Invalid value: "{revision}": strconv.ParseUint: parsing "{revision}": invalid syntax'
-            )
+            why = f'strconv.ParseUint: parsing "{revision}": invalid syntax'
+            raise status.ApiError(500, "", f'resourceVersion: Invalid value: "{revision}": {why}')
         if not timeout.isdecimal():
             raise status.bad_request(f'strconv.ParseInt: parsing "{timeout}": invalid syntax')
         if self._initial and call.query.get("resourceVersionMatch") != "NotOlderThan":
-            raise status.bad_request("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+            message = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+            raise status.invalid_options("ListOptions", Cause("resourceVersionMatch", "FieldValueForbidden", message))
         self._from = int(revision or 0)
         self._timeout = float(timeout) or _DEFAULT_TIMEOUT
         self._table = store.open(call.resource.key)
