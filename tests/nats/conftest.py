@@ -17,7 +17,9 @@ from worker.inbound.consumer import Consumer
 from worker.inbound.credit_pull import CreditPullBroker
 from worker.inbound.pull_loop import PullLoop
 from worker.inbound.settle import Settler
+from worker.outbound.nats_connection import ConnectionOptions, NatsConnection
 from worker.ports import Outcome, Settlement
+from worker.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -117,6 +119,7 @@ class Inbound:
     admission: OpenAdmission
     metrics: CountingMetrics
     consumer: Consumer
+    connection: NatsConnection
 
     def ready(self) -> bool:
         return bool(self.loop.binding) and self.broker.connection.is_connected and not self.loop.silent
@@ -130,27 +133,21 @@ async def inbound(
     limit: int = 32,
     limits: Limits | None = None,
     grace: float = 5.0,
-    options: dict[str, Any] | None = None,
+    environment: dict[str, str] | None = None,
+    ping_interval: float = 5.0,
     **loop_options: Any,
 ) -> AsyncIterator[Inbound]:
     """Start the inbound side on ``url``; stop it at the end."""
-
-    async def quiet(_: Exception) -> None: ...
 
     admission, metrics = OpenAdmission(), CountingMetrics()
     consumer = Consumer(
         handler, Settler(metrics, timeout=2.0), admission=admission, tries=MemoryTries(), metrics=metrics, limits=limits
     )
-    connection = {
-        "servers": [url],
-        "error_cb": quiet,
-        "max_reconnect_attempts": -1,
-        "reconnect_time_wait": 0.2,
-        "ping_interval": 5,
-        "max_outstanding_pings": 2,
-        **(options or {}),
-    }
-    broker = CreditPullBroker(connection, grace=grace)
+    connection = NatsConnection(
+        Settings.from_environment({"NATS_URL": url} | (environment or {})),
+        ConnectionOptions(reconnect_wait=0.2, ping_interval=ping_interval),
+    )
+    broker = CreditPullBroker(connection.keywords(), grace=grace)
     loop = PullLoop(
         stream=STREAM,
         durable=DURABLE,
@@ -160,9 +157,11 @@ async def inbound(
     )
     broker.credit_pull(loop, consumer.consume, stream=STREAM, durable=DURABLE, subjects=SUBJECTS)
     await broker.start()
+    keeper = asyncio.create_task(connection.keep(broker.connection))
     try:
-        yield Inbound(broker, loop, handler, admission, metrics, consumer)
+        yield Inbound(broker, loop, handler, admission, metrics, consumer, connection)
     finally:
+        keeper.cancel()
         await broker.stop()
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from contracts.violations import ContractViolation
 from worker.errors import Deferred, LostRace, Unavailable, WorkerError
 from worker.inbound.deferrals import Deferrals
+from worker.inbound.settle import SettleMetrics
 from worker.inbound.turnstile import Turnstile
 from worker.inbound.verdict import DeadLetter, Facts, Final, Hold, Limits, Nak, judge, judge_arrival
 
@@ -56,8 +57,8 @@ class Tries(Protocol):
         """Count one more and return how many there are now. Raises ``Unavailable``."""
 
 
-class ConsumeMetrics(Protocol):
-    """What handling counts."""
+class InboundMetrics(SettleMetrics, Protocol):
+    """What handling and settling count."""
 
     def retried(self, reason: str) -> None:
         """Count one call of the handler that has to be repeated, by the class of its error."""
@@ -79,7 +80,7 @@ class Consumer:
         *,
         admission: Admission,
         tries: Tries,
-        metrics: ConsumeMetrics,
+        metrics: InboundMetrics,
         limits: Limits | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:

@@ -105,6 +105,7 @@ class PullLoop:
         self.heartbeat = Heartbeat(self.held.values, clock=clock)
         self.binding: Binding | None = None
         self.problem = "not started"
+        self._told = ""
         self.lag: Lag | None = None
         self._by_sequence: dict[int, Held] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -266,11 +267,17 @@ class PullLoop:
         self._backoff = min(self._backoff * 2, _BACKOFF_MOST)
 
     def _problem(self, problem: str) -> None:
-        if problem and problem != self.problem:
+        if problem and problem != self._told:
             _log.warning("not pulling: %s", problem)
-        if self.problem and not problem:
-            _log.info("pulling from %s by %s", self._stream, self._durable)
+            self._told = problem
         self.problem = problem
+
+    def _sign(self) -> None:
+        """A message or a heartbeat came: requests are served."""
+        self._backoff = _BACKOFF_FIRST
+        if self._told:
+            _log.info("pulling from %s by %s", self._stream, self._durable)
+            self._told = ""
 
     # -- looking
     # ------------------------------------------------------------------------------------------------------------
@@ -329,7 +336,7 @@ class PullLoop:
             await held.nak(_TICK)
             return
         self._last_consumer_sequence = facts.consumer_sequence
-        self._backoff = _BACKOFF_FIRST
+        self._sign()
         earlier = self._by_sequence.get(facts.sequence)
         if earlier is not None and earlier.answerable:
             # Redelivered while in hand (a long outage, a frozen process): one answer serves both, and two handlers
@@ -347,7 +354,7 @@ class PullLoop:
         headers = raw.headers or {}
         code, description = headers.get("Status", ""), headers.get("Description", "")
         if code == _IDLE_HEARTBEAT:
-            self._backoff = _BACKOFF_FIRST
+            self._sign()
             return
         number = raw.subject.rpartition(".")[2]
         pending = headers.get("Nats-Pending-Messages")

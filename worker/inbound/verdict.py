@@ -135,7 +135,7 @@ def judge_arrival(facts: Facts, limits: Limits) -> DeadLetter | None:
     return DeadLetter(Rejected("crash-loop", message, fix=fix))
 
 
-def _judge_error(error: BaseException, facts: Facts, limits: Limits) -> Verdict:  # noqa: PLR0911 - one per class
+def _judge_error(error: BaseException, facts: Facts, limits: Limits) -> Verdict:
     match error:
         case Rejected():
             return DeadLetter(error)
