@@ -30,6 +30,7 @@ from worker.domain.model import Problem
 from worker.domain.normalise import needs_neighbours
 from worker.domain.plan import Link, Plan
 from worker.domain.record import Disposition, Record, Run
+from worker.domain.status import Status
 from worker.errors import Deferred, LostRace, Rejected
 from worker.keyed_lock import KeyedLock
 from worker.ports import (
@@ -286,7 +287,7 @@ class Pipeline:
         )
 
     async def _dead_letter(
-        self, message: InboundMessage, app: AppKey, error: Rejected, status: report.Status
+        self, message: InboundMessage, app: AppKey, error: Rejected, status: Status
     ) -> Outcome:
         await self._a.dead_letters.publish(message, app, error)
         self._step("dead-lettered")
@@ -295,7 +296,7 @@ class Pipeline:
         self._a.meter.disposed(Disposition.REJECTED.value)
         return Outcome(Settlement.TERM, error.code)
 
-    async def _tell(self, status: report.Status, disposition: Disposition) -> Outcome:
+    async def _tell(self, status: Status, disposition: Disposition) -> Outcome:
         await self._a.ledger.publish(status)
         self._step("told")
         return self._end(disposition)
