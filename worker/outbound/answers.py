@@ -1,19 +1,20 @@
 """The Kubernetes API's answers, each mapped once to one verdict.
 
-The API server says several things with one status code (403 is RBAC, a quota or a policy; 409 a duplicate or a conflict; 500 a
-fault or a body that is too large), so the verdict is taken on code, reason, message and causes together. Pure: the table of
-``tests/unit/outbound/test_answers.py`` has every row, and the API suite provokes each of them on a real server.
+The API server says several things with one status code (403 is RBAC, a quota or a policy; 409 a duplicate or a
+conflict; 500 a fault or a body that is too large), so the verdict is taken on code, reason, message and causes
+together. Pure: the table of ``tests/unit/outbound/test_answers.py`` has every row, and the API suite provokes each of
+them on a real server.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import ssl
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from worker.errors import Deferred, LostRace, Misconfigured, Rejected, Unavailable, WorkerError, shorten
@@ -129,12 +130,13 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes, *, now: fl
 def judge(answer: Answer, operation: Operation) -> Verdict:
     """Return the one verdict on an answer (contract tables, section 4)."""
     status = answer.status
-    if status in {200, 201}:
+    if status in {HTTPStatus.OK, HTTPStatus.CREATED}:
         return Verdict.OK
-    if 400 <= status < 500 and status != 429 and _POLICY.search(answer.message):
-        return Verdict.PERMANENT
-    if status >= 500:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Verdict.PERMANENT if _says_too_large(answer) else Verdict.UNAVAILABLE
+    if status != HTTPStatus.TOO_MANY_REQUESTS and _POLICY.search(answer.message):
+        # A policy chooses the code of its refusals (401, 403, 413, 422, …), so its words count more than the code.
+        return Verdict.PERMANENT
     return _CLIENT_ERRORS.get(status, _unknown)(answer, operation)
 
 
@@ -146,7 +148,8 @@ def error(answer: Answer, operation: Operation, what: str) -> WorkerError:
         operation: What was asked.
         what: The object or collection concerned, for people: ``Workflow argo/shop-3-1-…``.
     """
-    text = f"{operation.value} {what}: {answer.status}{' ' + answer.reason if answer.reason else ''}: {shorten(answer.message)}"
+    code = f"{answer.status} {answer.reason}".strip()
+    text = f"{operation.value} {what}: {code}: {shorten(answer.message)}"
     verdict = judge(answer, operation)
     match verdict:
         case Verdict.UNAVAILABLE:
@@ -176,7 +179,7 @@ def error_of_exception(failure: BaseException, operation: Operation, what: str) 
         return Misconfigured(
             SYSTEM, text, fix="give the worker the certificate authority that signed the API server's certificate"
         )
-    if isinstance(failure, asyncio.TimeoutError):
+    if isinstance(failure, TimeoutError):
         text = f"{operation.value} {what}: no answer in time"
     return Unavailable(SYSTEM, text)
 
@@ -226,7 +229,7 @@ _CLIENT_ERRORS = {
 
 
 def _says_too_large(answer: Answer) -> bool:
-    return answer.status == 500 and any(words in answer.message for words in _TOO_LARGE)
+    return answer.status == HTTPStatus.INTERNAL_SERVER_ERROR and any(words in answer.message for words in _TOO_LARGE)
 
 
 def _rejected(answer: Answer, text: str) -> Rejected:
@@ -236,7 +239,7 @@ def _rejected(answer: Answer, text: str) -> Rejected:
             f"an admission policy of the cluster refused the Workflow: {shorten(answer.message)}",
             fix="change the components that the policy names, or ask its owner",
         )
-    if answer.status == 413 or _says_too_large(answer):
+    if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or _says_too_large(answer):
         return Rejected(
             "workflow-too-large",
             f"the API server refused the Workflow for its size ({answer.status})",
@@ -251,9 +254,9 @@ def _rejected(answer: Answer, text: str) -> Rejected:
 
 
 def _fix(answer: Answer) -> str:
-    if answer.status == 403 and "being terminated" in answer.message:
+    if answer.status == HTTPStatus.FORBIDDEN and "being terminated" in answer.message:
         return "the Workflows' namespace is being deleted: create it again, or set WORKFLOW_NAMESPACE"
-    if answer.status == 403:
+    if answer.status == HTTPStatus.FORBIDDEN:
         return "give the worker's ServiceAccount the Role that allows create, get, list, watch and patch on workflows"
     if answer.kind == "namespaces":
         return "create the namespace, or set WORKFLOW_NAMESPACE to the one where Workflows live"

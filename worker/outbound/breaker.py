@@ -1,7 +1,7 @@
-"""One circuit breaker per system: when the API server or the broker is away, everybody waits and one call at a time asks.
+"""One circuit breaker per system: while it is away, everybody waits and one call at a time asks.
 
-Without it, each of the messages in hand would try on its own, and a system that comes back would be met by all of them at once.
-A breaker opens at the first failure, because an event that waits half a second costs nothing.
+Without it, each of the messages in hand would try on its own, and a system that comes back would be met by all of
+them at once. A breaker opens at the first failure, because an event that waits half a second costs nothing.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import time
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from worker.errors import Misconfigured, Unavailable, WorkerError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
 _FIRST, _MOST = 0.5, 30.0
 #: Whoever was let through to ask must have asked by then, or the next one is let through.
@@ -101,7 +101,7 @@ class Breaker:
             pause = max(self._retry_at - now, 0.0) or max(self._probe_until - now, 0.0)
             try:
                 await asyncio.wait_for(self._changed.wait(), pause + 0.001)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 continue
 
     @asynccontextmanager
@@ -146,7 +146,7 @@ class Breaker:
             # It began before the breaker opened: the same outage, already counted.
             self._retry_at = max(self._retry_at, now + (failure.retry_after or 0.0))
             return
-        # Somebody who closes it only to fail again at once (reads work, writes do not) must not start from the shortest delay.
+        # Reads may work where writes do not: closed and open again at once must not start from the shortest delay.
         relapse = self._error is not None or now - self._closed_at < 2 * self._delay
         self._failures = self._failures + 1 if relapse else 1
         exponential = min(_FIRST * 2 ** min(self._failures - 1, 16), _MOST) * (0.8 + 0.4 * self._dice())
@@ -198,21 +198,13 @@ class Breakers:
         )
 
 
-class HasBreaker(Protocol):
-    """An adapter whose calls go through a breaker."""
-
-    @property
-    def breaker(self) -> Breaker:
-        """The breaker of the adapter's system."""
-
-
 def guarded(
-    method: Callable[Concatenate[Any, P], Awaitable[T]],
-) -> Callable[Concatenate[Any, P], Awaitable[T]]:
+    method: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
     """Let the calls of an adapter's method go through ``self.breaker``."""
 
     @wraps(method)
-    async def guard(self: HasBreaker, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def guard(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
         async with self.breaker.call():
             return await method(self, *args, **kwargs)
 

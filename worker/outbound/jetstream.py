@@ -1,13 +1,12 @@
 """The three things that the worker asks of JetStream, with every failure mapped once to ``worker.errors``.
 
-Raw requests: nats-py reads each stored header block with an e-mail parser, which costs more than the record itself, and its
-key-value helper drops TTLs on update. Reads go to the stream's leader: a follower may lag behind, and a decision on an old record
-would be made twice.
+Raw requests: nats-py reads each stored header block with an e-mail parser, which costs more than the record itself,
+and its key-value helper drops TTLs on update. Reads go to the stream's leader: a follower may lag behind, and a
+decision on an old record would be made twice.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from dataclasses import dataclass
@@ -149,7 +148,7 @@ class JetStream:
             raise Rejected(
                 "message-too-large", f"{what}: {len(body)} bytes are more than the broker takes"
             ) from failure
-        except asyncio.TimeoutError as failure:
+        except TimeoutError as failure:
             raise Unavailable(SYSTEM, f"no answer from {what} within {self._timeout:g} s") from failure
         except (nats.errors.Error, OSError) as failure:
             raise Unavailable(SYSTEM, f"{what}: {type(failure).__name__}: {failure}") from failure

@@ -1,21 +1,22 @@
 """The few calls on Workflows that the worker makes, and the one read of an Application.
 
-Each answer becomes a result or one error of ``worker.errors`` through ``answers``. Nothing is repeated here: a call that got no
-answer may have been carried out, and the corridor resumes an interrupted run by its deterministic name.
+Each answer becomes a result or one error of ``worker.errors`` through ``answers``. Nothing is repeated here: a call
+that got no answer may have been carried out, and the corridor resumes an interrupted run by its deterministic name.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import aiohttp
 
 from worker.errors import Misconfigured, Rejected
-from worker.outbound.answers import Answer, Operation, Verdict, error, error_of_exception, judge, read_answer
+from worker.outbound.answers import SYSTEM, Answer, Operation, Verdict, error, error_of_exception, judge, read_answer
+from worker.outbound.breaker import Breaker, guarded
 from worker.outbound.observed_workflow import observed_run
 
 if TYPE_CHECKING:
@@ -52,16 +53,19 @@ async def answer_of(
         client: The session.
         operation: What is asked, for the verdict.
         what: The object concerned, for messages.
-        method, path, body, content_type: The request.
+        method: HTTP method.
+        path: Path with query.
+        body: The body as it goes over the wire.
+        content_type: Of the body.
 
     Raises:
         Unavailable: There was no answer.
     """
     try:
         response = await client.request(method, path, body=body, content_type=content_type)
-    except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as failure:
+    except (aiohttp.ClientError, OSError, TimeoutError) as failure:
         raise error_of_exception(failure, operation, what) from failure
-    if response.status in {200, 201}:
+    if response.status in {HTTPStatus.OK, HTTPStatus.CREATED}:
         return Verdict.OK, response, Answer(response.status)
     answer = read_answer(response.status, response.headers, response.body, now=time.time())
     return judge(answer, operation), response, answer
@@ -70,12 +74,14 @@ async def answer_of(
 class KubernetesWorkflows:
     """Workflows of one namespace; implements ``ports.WorkflowApi``."""
 
-    def __init__(self, client: KubernetesClient, namespace: str) -> None:
+    def __init__(self, client: KubernetesClient, namespace: str, *, breaker: Breaker | None = None) -> None:
         """Work on the Workflows of ``namespace`` through ``client``, which the caller closes."""
+        self.breaker = breaker or Breaker(SYSTEM)
         self._client = client
         self._namespace = namespace
         self._path = workflows_path(namespace)
 
+    @guarded
     async def create(self, name: str, body: bytes) -> bool:
         """Create a Workflow; ``False`` if the name exists already.
 
@@ -89,6 +95,7 @@ class KubernetesWorkflows:
             return verdict is Verdict.OK
         raise error(answer, Operation.CREATE, self._what(name))
 
+    @guarded
     async def get(self, name: str) -> ObservedRun | None:
         """Return the Workflow, or ``None`` if there is none.
 
@@ -102,6 +109,7 @@ class KubernetesWorkflows:
             return None
         raise error(answer, Operation.GET, self._what(name))
 
+    @guarded
     async def start(self, name: str) -> bool:
         """Release a suspended run; ``False`` if it was stopped, is released already, or is gone.
 
@@ -117,6 +125,7 @@ class KubernetesWorkflows:
             return False
         raise error(answer, Operation.START, self._what(name))
 
+    @guarded
     async def stop(self, name: str, superseded_by: str) -> bool:
         """Stop a run, suspended or not; ``False`` if it is gone. Harmless if it is over.
 
@@ -157,10 +166,12 @@ class KubernetesWorkflows:
 class KubernetesApplications:
     """Reads Applications; implements ``ports.ApplicationReader``."""
 
-    def __init__(self, client: KubernetesClient) -> None:
+    def __init__(self, client: KubernetesClient, *, breaker: Breaker | None = None) -> None:
         """Read through ``client``, which the caller closes."""
+        self.breaker = breaker or Breaker(SYSTEM)
         self._client = client
 
+    @guarded
     async def get(self, app: AppKey) -> Mapping[str, Any] | None:
         """Return the Application, or ``None`` if there is none.
 

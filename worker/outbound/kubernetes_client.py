@@ -1,8 +1,9 @@
 """One kept-alive session to the Kubernetes API, through ``kubernetes.aio``, at the price of plain aiohttp.
 
-The generated methods of ``kubernetes.aio`` cost three times the CPU of the request itself, nearly all of it avoidable: two
-thread hops per request for ``trust_env`` (proxy and netrc are looked up each time), and the copying of bodies that are bytes
-already. Its configuration, credentials and transport stay; the proxy is looked up once and bytes are sent as they are.
+The generated methods of ``kubernetes.aio`` cost three times the CPU of the request itself, nearly all of it
+avoidable: two thread hops per request for ``trust_env`` (proxy and netrc are looked up each time), and the copying of
+bodies that are bytes already. Its configuration, credentials and transport stay; the proxy is looked up once and
+bytes are sent as they are.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import os
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
@@ -79,7 +81,10 @@ class _BytesRestClient(RESTClientObject):
         _request_timeout: Any = None,
     ) -> RESTResponse:
         if post_params is not None or not (body is None or isinstance(body, bytes)):
-            return await super().request(method, url, headers, body, post_params, _request_timeout)
+            plain: RESTResponse = await super().request(  # type: ignore[no-untyped-call]
+                method, url, headers, body, post_params, _request_timeout
+            )
+            return plain
         if self.pool_manager is None:
             self.pool_manager = self._create_pool_manager()
         tls_name = self.configuration.tls_server_name
@@ -121,7 +126,7 @@ class KubernetesClient:
         clients, self._api, self._retired = (self._api, self._retired), None, None
         for client in clients:
             if client is not None:
-                await client.close()
+                await client.close()  # type: ignore[no-untyped-call]
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -148,7 +153,7 @@ class KubernetesClient:
         """
         api = self._api or await self._loaded()
         response = await self._send(api, method, path, body, content_type)
-        if response.status == 401 and (fresh := await self._reloaded(api)) is not None:
+        if response.status == HTTPStatus.UNAUTHORIZED and (fresh := await self._reloaded(api)) is not None:
             response = await self._send(fresh, method, path, body, content_type)
         return response
 
@@ -167,7 +172,7 @@ class KubernetesClient:
         )
         response: aiohttp.ClientResponse = raw.response
         try:
-            if response.status == 401:
+            if response.status == HTTPStatus.UNAUTHORIZED:
                 await self._reloaded(api)
             yield response
         finally:
@@ -176,7 +181,7 @@ class KubernetesClient:
     async def _send(self, api: ApiClient, method: str, path: str, body: bytes | None, content_type: str) -> Response:
         headers = await self._headers(api, content_type if body is not None else None)
         raw = await api.call_api(method, api.configuration.host + path, headers, body, _request_timeout=self._timeout)
-        return Response(raw.status, raw.headers, await raw.read())
+        return Response(raw.status, raw.headers, await raw.read())  # type: ignore[no-untyped-call]
 
     async def _headers(self, api: ApiClient, content_type: str | None) -> dict[str, str]:
         headers = {"Accept": JSON, "User-Agent": api.user_agent}
@@ -205,7 +210,7 @@ class KubernetesClient:
                 return None
             # Requests of other messages may still use the refused client: it is closed one reload later.
             if self._retired is not None:
-                await self._retired.close()
+                await self._retired.close()  # type: ignore[no-untyped-call]
             self._retired, self._api = refused, _client(fresh)
             return self._api
 
@@ -216,14 +221,14 @@ class KubernetesClient:
         )
         try:
             if self._access.kubeconfig:
-                await load_kube_config(
+                await load_kube_config(  # type: ignore[no-untyped-call]
                     config_file=self._access.kubeconfig,
                     context=self._access.context or None,
                     client_configuration=configuration,
                     persist_config=False,
                 )
             else:
-                load_incluster_config(configuration)
+                load_incluster_config(configuration)  # type: ignore[no-untyped-call]
         except (ConfigException, OSError, ValueError) as failure:
             raise _unreadable(str(failure)) from failure
         if configuration.proxy is None:

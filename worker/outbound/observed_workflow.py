@@ -1,7 +1,7 @@
 """A Workflow as the API server returns it → what decisions need to know of it.
 
-Pure and lenient: other tools write Workflows too, and a field of a wrong type must not stop whoever looks at all of them. Argo
-compresses the nodes of a large run; they are decoded here.
+Pure and lenient: other tools write Workflows too, and a field of a wrong type must not stop whoever looks at all of
+them. Argo compresses the nodes of a large run; they are decoded here.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def observed_run(workflow: Mapping[str, Any]) -> ObservedRun:
 
 
 def _task_nodes(run: str, status: Mapping[str, Any]) -> dict[str, ObservedNode]:
-    """Return the nodes of the entry DAG's own tasks; nodes inside the referenced templates are nobody's business here."""
+    """Return the nodes of the entry DAG's own tasks, not those inside the referenced templates."""
     nodes = _object(status.get("nodes")) or _unpacked(status.get("compressedNodes"))
     return {
         _text(node.get("displayName")): ObservedNode(

@@ -1,7 +1,7 @@
 """Records ↔ the JSON that the state bucket holds.
 
-What equals its default is left out, so a record stays small and a new field with a default needs no migration. A worker refuses
-what a newer one wrote: acting on a record that it half understands could tear down what is wanted.
+What equals its default is left out, so a record stays small and a new field with a default needs no migration. A
+worker refuses what a newer one wrote: acting on a record that it half understands could tear down what is wanted.
 """
 
 from __future__ import annotations

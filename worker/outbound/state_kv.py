@@ -1,7 +1,8 @@
 """Records in the JetStream key-value bucket: read from the leader, written by compare-and-set.
 
-The bucket is the only memory. If it is lost, an empty record would make the worker plan every application from nothing, so a key
-``_meta`` says which bucket this is: without it the worker does nothing until somebody has run ``state rebuild``.
+The bucket is the only memory. If it is lost, an empty record would make the worker plan every application from
+nothing, so a key ``_meta`` says which bucket this is: without it the worker does nothing until somebody has run
+``state rebuild``.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ _OVERHEAD = 1024
 _DELETED = b"KV-Operation"
 
 
-class StateLost(Misconfigured):  # noqa: N818 - reads as the state that it is
-    """The bucket is not the one that the records were written to; deciding on it would rebuild or tear down at random."""
+class StateLost(Misconfigured):
+    """The bucket is not the one that the records were written to: decisions on it would be taken at random."""
 
     def __init__(self, why: str) -> None:
         """Say why the bucket is not believed."""

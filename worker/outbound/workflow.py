@@ -1,7 +1,7 @@
 """A run → the Workflow that the API server is given, as bytes, built with hera.
 
-Hera's façade is given ready models: its own conversion of tasks costs four times as much, and its context manager is not needed.
-The bytes depend on the run alone, so a repeated create after a crash sends the same body again.
+Hera's façade is given ready models: its own conversion of tasks costs four times as much, and its context manager is
+not needed. The bytes depend on the run alone, so a repeated create after a crash sends the same body again.
 """
 
 from __future__ import annotations

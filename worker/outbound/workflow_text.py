@@ -1,7 +1,8 @@
-"""User text on its way into a Workflow: nothing that a user wrote may open an Argo tag or end a line of a manifest.
+r"""User text on its way into a Workflow: nothing that a user wrote may open an Argo tag or end a line of a manifest.
 
-Argo substitutes ``{{…}}`` in the values themselves, several times over, and its templates paste values into YAML. Inside JSON a
-brace can be written as ``\\u007b`` without changing the value; in any other text there is no such way, so it is refused.
+Argo substitutes ``{{…}}`` in the values themselves, several times over, and its templates paste values into YAML.
+Inside JSON a brace can be written as ``\u007b`` without changing the value; in any other text there is no such way,
+so it is refused.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def annotation(text: str) -> str:
 
 
 def label_value(text: str) -> str:
-    """Return ``text`` if it is a label value, else a readable beginning with a hash of all of it (63 characters at most)."""
+    """Return ``text`` if it is a label value, else its readable beginning with a hash of all of it (63 characters)."""
     if not text or _LABEL.fullmatch(text):
         return text
     readable = _NOT_LABEL.sub("-", text)[:52].strip("-_.")
