@@ -143,7 +143,7 @@ async def test_a_fresh_installation_is_marked_and_then_believed(
 async def test_events_that_waited_for_the_first_worker_are_no_loss(
     jetstream: JetStream, context: JetStreamContext
 ) -> None:
-    """The bucket was made before the events stream, as `streams apply` does: nothing can have been recorded elsewhere."""
+    """The bucket is older than the event stream: nothing can have been recorded elsewhere."""
     await context.delete_stream(EVENTS_STREAM)
     await context.add_stream(EVENTS)
     await context.publish("platform.oam.default.shop", b"{}")
@@ -215,7 +215,7 @@ async def test_a_frozen_server_is_unavailable(nats_server: NatsServer, nats_clie
     nats_server.thaw()
     await asyncio.wait_for(breaker.wait(), 5)
     await hasty.load(SHOP)
-    assert breaker.state is BreakerState.CLOSED
+    assert not breaker.reason
 
 
 async def test_a_restarted_server_has_kept_everything(
