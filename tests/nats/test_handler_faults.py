@@ -140,7 +140,7 @@ async def test_messages_are_held_while_a_system_is_away_and_nothing_more_is_take
         away = False
         worker.admission.recover()
         await until(lambda: len(handler.done) == 20)
-        assert worker.metrics.settles == {"ack": 20}
+        await until(lambda: worker.metrics.settles == {"ack": 20})
         assert await bench.left() == 0
 
 

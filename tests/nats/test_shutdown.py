@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 from tests.nats.conftest import Bench, RecordingHandler, inbound, until
 from worker.dev.loopback import free_port
+from worker.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from worker.domain.events import InboundMessage
 
 
 class Worker:
@@ -81,12 +84,19 @@ async def test_work_that_outlasts_the_grace_is_handed_over_at_once(bench: Bench)
         assert await until(lambda: len(handler.done) == 6) < 1.0, "less than ack_wait, which is 5 s"
 
 
-async def test_held_messages_are_handed_over_without_waiting_for_the_breaker(bench: Bench) -> None:
+async def test_messages_that_wait_for_a_system_are_handed_over_without_using_up_the_grace(bench: Bench) -> None:
+    async def act(_: InboundMessage) -> None:
+        away.admission.trip()
+        raise Unavailable("kubernetes", "connection refused")
+
     await bench.publish(3)
-    async with worker(bench.server.url, seconds=1.0, grace=10) as process:
-        await until(lambda: process.count("started") == 3)
-        await process.terminate()
-    assert await bench.left() == 0
+    async with inbound(bench.server.url, RecordingHandler(act), grace=30.0) as away:
+        await until(lambda: len(away.loop.held) == 3 and all(held.idle for held in away.loop.held.values()))
+        stopping = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - stopping < 1.0
+    handler = RecordingHandler()
+    async with inbound(bench.server.url, handler):
+        assert await until(lambda: len(handler.done) == 3) < 1.0
 
 
 async def test_sigterm_while_the_server_is_away(bench: Bench) -> None:

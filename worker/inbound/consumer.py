@@ -111,11 +111,13 @@ class Consumer:
         attempts = 0
         while True:
             attempts += 1
+            held.idle = False
             result = await self._call(held, rejection)
             verdict = await self._judge(held, result, attempts)
             match verdict:
                 case Hold(delay=delay):
                     self._metrics.retried(type(result).__name__)
+                    held.idle = True
                     await asyncio.sleep(delay)
                     await self._admission.wait()
                 case DeadLetter() | Nak() if rejection is not None:

@@ -73,6 +73,7 @@ class Held:
         beat: Monotonic time of the last sign of life given to the server.
         orphaned: The stream was recreated: its sequence now names another message, so nothing may be said about it.
         settled: A final answer was given.
+        idle: Nobody works on it: it waits for its turn, or for a system that is away.
     """
 
     message: InboundMessage
@@ -82,6 +83,7 @@ class Held:
     beat: float
     orphaned: bool = field(default=False)
     settled: bool = field(default=False)
+    idle: bool = field(default=True)
 
     @property
     def answerable(self) -> bool:

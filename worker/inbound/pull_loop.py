@@ -108,7 +108,7 @@ class PullLoop:
         self._told = ""
         self.lag: Lag | None = None
         self._by_sequence: dict[int, Held] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Held] = {}
         self._loops: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
         self._running = False
@@ -123,9 +123,6 @@ class PullLoop:
         self._last_consumer_sequence = 0
         self._backoff = _BACKOFF_FIRST
         self._not_before = 0.0
-
-    # -- life
-    # ---------------------------------------------------------------------------------------------------------------
 
     async def start(self, client: Client, handle: Callable[[Msg], Awaitable[object]]) -> None:
         """Bind, then pull until ``stop``.
@@ -147,6 +144,8 @@ class PullLoop:
 
     async def stop(self, grace: float) -> None:
         """Take nothing more in; let what is in hand finish within ``grace`` seconds; give back the rest at once."""
+        if not self._loops:
+            return
         self._running = False
         self._wake.set()
         subscription, self._subscription = self._subscription, None
@@ -155,12 +154,13 @@ class PullLoop:
             # gives it back.
             with contextlib.suppress(nats.errors.Error, TimeoutError):
                 await asyncio.wait_for(subscription.drain(), 2.0)  # type: ignore[no-untyped-call]
+        deadline = self._clock() + grace
+        while self._tasks and self._clock() < deadline:
+            self._cancel(lambda held: held.idle)
+            await asyncio.wait(self._tasks, timeout=min(_TICK, max(0.0, deadline - self._clock())))
+        self._cancel(lambda _: True)
         if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=grace)
-        for task in set(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=2.0)
+            await asyncio.wait(self._tasks, timeout=2.0)
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
@@ -168,8 +168,11 @@ class PullLoop:
             with contextlib.suppress(nats.errors.Error):
                 await self._client.flush(timeout=2)
 
-    # -- health
-    # -------------------------------------------------------------------------------------------------------------
+    def _cancel(self, which: Callable[[Held], bool]) -> None:
+        """End the tasks of those messages, which gives them back."""
+        for task, held in list(self._tasks.items()):
+            if which(held) and not task.cancelling():
+                task.cancel()
 
     @property
     def alive(self) -> bool:
@@ -185,9 +188,6 @@ class PullLoop:
     def silent(self) -> bool:
         """Whether the server should have been heard by now."""
         return self.silence > _SILENT_BEATS * self._beat + _SILENT_SLACK
-
-    # -- pulling
-    # ------------------------------------------------------------------------------------------------------------
 
     async def _bind_at_start(self) -> None:
         while True:
@@ -279,9 +279,6 @@ class PullLoop:
             _log.info("pulling from %s by %s", self._stream, self._durable)
             self._told = ""
 
-    # -- looking
-    # ------------------------------------------------------------------------------------------------------------
-
     async def _tick(self) -> None:
         while self._running:
             await asyncio.sleep(_TICK)
@@ -315,9 +312,6 @@ class PullLoop:
         self.binding, self._rebind = None, True
         self._refuse(problem)
 
-    # -- receiving
-    # ----------------------------------------------------------------------------------------------------------
-
     async def _on_message(self, raw: Msg) -> None:
         self._last_byte = self._last_sign = self._clock()
         if not is_delivery(raw.reply):
@@ -346,8 +340,8 @@ class PullLoop:
             return
         self.held[raw.reply] = self._by_sequence[facts.sequence] = held
         task = asyncio.create_task(self._guard(raw, held, facts.sequence))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = held
+        task.add_done_callback(self._tasks.pop)
 
     def _on_status(self, raw: Msg) -> None:
         """Take note of a status answer: heartbeats, and why a request ended."""
