@@ -48,6 +48,16 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Tell:
+    """Publish a disposition that is true only once the record is written; another event may have been faster."""
+
+    status: Status
+
+
+Effect = Stop | Start | Tell
+
+
+@dataclass(frozen=True, slots=True)
 class Folded:
     """What follows from one observation.
 
@@ -60,7 +70,7 @@ class Folded:
 
     record: Record
     statuses: tuple[Status, ...] = ()
-    actions: tuple[Stop | Start, ...] = ()
+    actions: tuple[Effect, ...] = ()
     ended: Result | None = None
 
 
@@ -114,8 +124,11 @@ def _fold_suspended(record: Record, current: Run, run: ObservedRun, now: float) 
     if now - run.created_at < SUSPENDED_GRACE:
         return Folded(record)
     record = confirm(record, current) or record
-    stops = tuple(Stop(stale.name, current.name) for stale in record.stale_runs)
-    return Folded(record, actions=(*stops, Start(run.name)))
+    current = record.run or current
+    stops = (Stop(stale.name, current.name) for stale in record.stale_runs)
+    # The worker that should have told it may have died, and its event with the stream; a repetition is harmless.
+    accepted = _status(record, StatusKind.ACCEPTED, current, component_lines(current.tasks, Vanished(run.name)), None)
+    return Folded(record, actions=(*stops, Tell(accepted), Start(run.name)))
 
 
 def _end(record: Record, current: Run, run: ObservedRun | Vanished) -> Folded:

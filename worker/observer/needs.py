@@ -43,8 +43,8 @@ class Records(Protocol):
     async def save(self, record: Record, revision: int) -> int:
         """Write ``record`` if the stored revision is still ``revision``. Raises ``LostRace``."""
 
-    def every(self) -> AsyncIterator[Record]:
-        """Yield every record of the installation that this worker can read, in no particular order."""
+    def all(self) -> AsyncIterator[Stored]:
+        """Yield every record of the installation."""
 
 
 class ObserverMeter(Protocol):

@@ -108,7 +108,7 @@ class _Term:
             try:
                 async for delta in self._feed.deltas():
                     self._take_in(delta)
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it is, runs must be followed
                 _log.exception("the watch of Workflows broke, listing them again")
             await asyncio.sleep(_FIRST_BACKOFF)
 
@@ -154,10 +154,10 @@ class _Term:
     async def _look_at_records(self) -> bool:
         """Look at each run that a record waits for and the watch does not show; ``False`` if that was not possible."""
         try:
-            async for record in self._records.every():
-                for name in _awaited(record):
+            async for stored in self._records.all():
+                for name in _awaited(stored.record):
                     if name not in self._live:
-                        self._look_at(record.app, name)
+                        self._look_at(stored.record.app, name)
         except WorkerError as error:
             _log.warning("cannot look through the records", extra={"error": str(error)})
             return False

@@ -13,7 +13,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from worker.domain.fold import Folded, Start, Stop, fold
+from worker.domain.fold import Folded, Start, Stop, Tell, fold
 from worker.domain.observed import ObservedRun
 from worker.domain.record import Phase
 from worker.domain.run_result import Vanished, succeeded
@@ -113,6 +113,8 @@ class Settler:
                     _log.info("stopping a run that must not go on", extra={"run": run, "superseded_by": superseded_by})
                     if await self._workflows.stop(run, superseded_by):
                         self._meter.run_stopped()
+                case Tell(status):
+                    await self._ledger.publish(status)
                 case Start(run):
                     _log.info("starting a run that its worker left suspended", extra={"run": run})
                     if await self._workflows.start(run):
