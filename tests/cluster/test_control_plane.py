@@ -13,6 +13,7 @@ import pytest
 from tests.support import control_plane as module
 from tests.support.control_plane import ControlPlane, MissingBinariesError, binaries
 from tests.support.control_plane_api import JSON_PATCH, MERGE_PATCH
+from tests.support.control_plane_faults import denied_by_policy, quota_exhausted
 from tests.support.crds import install_crds, load_crds
 
 if TYPE_CHECKING:
@@ -181,6 +182,28 @@ def test_bodies_too_large_for_the_store_and_for_the_server(control_plane: Contro
     padding["status"] = {"padding": "x" * 3_300_000}
     read_by_the_server = control_plane.request("POST", workflows, {**_workflow("large"), **padding})
     assert (read_by_the_server.status, read_by_the_server.reason) == (413, "RequestEntityTooLarge")
+
+
+@pytest.mark.parametrize(("reason", "status"), [("Forbidden", 403), ("RequestEntityTooLarge", 413), ("Invalid", 422)])
+def test_an_admission_policy_refuses_with_its_own_words(control_plane: ControlPlane, reason: str, status: int) -> None:
+    namespace = control_plane.namespace()
+    path = f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflows"
+    with denied_by_policy(control_plane, namespace, message="not on Fridays", reason=reason):
+        answer = control_plane.request("POST", path, _workflow("late"))
+        assert (answer.status, answer.reason) == (status, reason)
+        assert "ValidatingAdmissionPolicy" in answer.message
+        assert "denied request: not on Fridays" in answer.message
+    assert control_plane.request("POST", path, _workflow("late")).status == 201
+
+
+def test_an_exhausted_quota_is_forbidden_with_the_count(control_plane: ControlPlane) -> None:
+    namespace = control_plane.namespace()
+    path = f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflows"
+    with quota_exhausted(control_plane, namespace):
+        answer = control_plane.request("POST", path, _workflow("one-too-many"))
+        assert (answer.status, answer.reason) == (403, "Forbidden")
+        assert "exceeded quota: exhausted, requested: count/workflows.argoproj.io=1" in answer.message
+    assert control_plane.request("POST", path, _workflow("one-too-many")).status == 201
 
 
 def test_the_first_create_of_a_kind_is_not_delayed(control_plane: ControlPlane, workflows: str) -> None:
