@@ -1,0 +1,121 @@
+"""How results leave the process: tables for people, JSON and YAML for programs, everything else on stderr.
+
+Texts come from tenants: they are never read as markup, and control characters that could drive a terminal are made
+visible.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+TABLE, JSON, YAML = "table", "json", "yaml"
+#: Columns of a table that goes into a file or a pipe, where nobody can make the window wider.
+_PIPE_WIDTH = 180
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+STYLES = {
+    "create": "green",
+    "change": "yellow",
+    "remove": "red",
+    "retain": "blue",
+    "unchanged": "dim",
+    "skipped": "dim",
+    "accepted": "green",
+    "superseded": "blue",
+    "rejected": "red",
+    "running": "cyan",
+    "succeeded": "green",
+    "failed": "red",
+    "deleted": "blue",
+    "applied": "green",
+    "dirty": "yellow",
+    "removing": "red",
+    "retained": "blue",
+}
+
+
+def output_option(command: F) -> F:
+    """Give a command the option ``--output``."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice([TABLE, JSON, YAML]),
+        default=TABLE,
+        show_default=True,
+        help="How results are printed.",
+    )(command)
+
+
+def emit(data: Any, output: str) -> None:
+    """Print ``data`` as JSON or YAML on stdout."""
+    if output == YAML:
+        import yaml  # noqa: PLC0415 - only when asked for
+
+        click.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=False), nl=False)
+    else:
+        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console: colours only on a terminal and without ``NO_COLOR``, wide when it is no terminal."""
+    from rich.console import Console  # noqa: PLC0415 - a tenth of a second that --output json need not pay
+
+    stream = sys.stderr if stderr else sys.stdout
+    plain = not stream.isatty() and "COLUMNS" not in os.environ
+    return Console(file=stream, markup=False, highlight=False, emoji=False, width=_PIPE_WIDTH if plain else None)
+
+
+def clean(value: object) -> str:
+    """Return a text in which control characters are visible and harmless."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", str(value))
+
+
+def text(value: object, style: str = "") -> Text:
+    """Return a text that is shown as it is; known words get their colour."""
+    from rich.text import Text  # noqa: PLC0415
+
+    shown = clean(value)
+    return Text(shown, style=style or STYLES.get(shown, ""))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> Table:
+    """Return a table; cells are texts or anything that rich can render."""
+    from rich import box  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    made = Table(box=box.SIMPLE_HEAD, title=clean(title) or None, title_justify="left", pad_edge=False)
+    for column in columns:
+        made.add_column(column, overflow="fold", no_wrap=False)
+    for row in rows:
+        made.add_row(*(cell if hasattr(cell, "__rich_console__") else text(cell) for cell in row))
+    return made
+
+
+def note(message: str) -> None:
+    """Say something that is no result, on stderr."""
+    click.echo(clean(message), err=True)
+
+
+@contextlib.contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show a spinner on stderr while something takes its time; nothing where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    with console(stderr=True).status(what):
+        yield

@@ -1,0 +1,106 @@
+"""YAML as people write Applications, read as Kubernetes would read it.
+
+Two things that PyYAML does would change what is meant: the last of two equal keys wins, and times become objects.
+Aliases are allowed, but what they expand to is counted before anything walks over it: a few lines can stand for
+gigabytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+
+from contracts.strict_json import MAX_BYTES
+from contracts.violations import ContractViolation
+
+#: Nodes that one document may expand to: more than fit into the largest event.
+_MAX_NODES = MAX_BYTES
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader that refuses equal keys and leaves times as text."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Build a mapping.
+
+        Raises:
+            ConstructorError: two keys are equal, or one is not a string.
+        """
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                continue
+            name = self.construct_object(key, deep=True)
+            if not isinstance(name, str):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {name!r} is no string: put it into quotes", key.start_mark
+                )
+            if name in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {name!r} is there twice", key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def load_all(text: str, name: str) -> list[Any]:
+    """Read the documents of a YAML (or JSON) text; empty ones are left out.
+
+    Args:
+        text: The text.
+        name: The file's name, for errors.
+
+    Raises:
+        ContractViolation: ``malformed-yaml`` or ``too-large``.
+    """
+    documents = []
+    loader = _Loader(text)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            if node is None:
+                break
+            _refuse_bombs(node, name)
+            document = loader.construct_document(node)
+            if document is not None:
+                documents.append(document)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ContractViolation(
+            "malformed-yaml", "$", f"{name} is no YAML: {error.problem or error.context}{place}", "correct the line"
+        ) from error
+    except yaml.YAMLError as error:
+        raise ContractViolation("malformed-yaml", "$", f"{name} is no YAML: {error}", "correct the file") from error
+    except RecursionError as error:
+        raise ContractViolation("too-deep", "$", f"{name} is nested too deeply", "flatten it") from error
+    finally:
+        loader.dispose()
+    return documents
+
+
+def _refuse_bombs(root: yaml.Node, name: str) -> None:
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node) -> int:
+        key = id(node)
+        if key not in sizes:
+            sizes[key] = _MAX_NODES  # a node inside of itself has no end
+            if isinstance(node, yaml.MappingNode):
+                sizes[key] = 1 + sum(size(k) + size(v) for k, v in node.value)
+            elif isinstance(node, yaml.SequenceNode):
+                sizes[key] = 1 + sum(size(item) for item in node.value)
+            else:
+                sizes[key] = 1
+        return sizes[key]
+
+    if size(root) > _MAX_NODES:
+        raise ContractViolation(
+            "too-large", "$", f"a document of {name} has aliases that expand to too much", "write it without aliases"
+        )
