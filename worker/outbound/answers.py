@@ -123,7 +123,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes, *, now: fl
         ),
         kind=str(details.get("kind") or ""),
         is_status=True,
-        retry_after=retry_after or None,
+        retry_after=retry_after,
     )
 
 
@@ -273,4 +273,4 @@ def _retry_after(text: str | None, now: float) -> float | None:
             seconds = parsedate_to_datetime(text).timestamp() - now
         except (ValueError, OverflowError):
             return None
-    return min(max(seconds, 0.0), _MAX_RETRY_AFTER) if seconds == seconds else None  # noqa: PLR0124 - not a number
+    return min(seconds, _MAX_RETRY_AFTER) if seconds > 0 else None

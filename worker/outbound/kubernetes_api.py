@@ -7,6 +7,7 @@ that got no answer may have been carried out, and the corridor resumes an interr
 from __future__ import annotations
 
 import json
+import re
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 START_PATCH = b'[{"op":"test","path":"/spec/shutdown","value":null},{"op":"remove","path":"/spec/suspend"}]'
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
+_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 
 
 def workflows_path(namespace: str) -> str:
@@ -179,9 +181,10 @@ class KubernetesApplications:
             Rejected: This installation may not read Applications, or does not have them.
             Unavailable: See ``answers``.
         """
+        if not (_NAME.fullmatch(app.namespace) and _NAME.fullmatch(app.name)):
+            return None  # no object can have that name, and a path with it could be another one's
         what = f"Application {app}"
-        namespace, name = quote(app.namespace, safe=""), quote(app.name, safe="")
-        path = f"/apis/core.oam.dev/v1beta1/namespaces/{namespace}/applications/{name}"
+        path = f"/apis/core.oam.dev/v1beta1/namespaces/{app.namespace}/applications/{app.name}"
         verdict, response, answer = await answer_of(self._client, Operation.GET, what, "GET", path)
         if verdict is Verdict.OK:
             found: Mapping[str, Any] = json.loads(response.body)
