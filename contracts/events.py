@@ -259,7 +259,8 @@ def from_claim(document: Mapping[str, Any]) -> MicroserviceRequest:
     known = {field.alias or name for name, field in MicroserviceRequest.model_fields.items()}
     data: dict[str, Any] = {key: value for key, value in spec.items() if key in known and value is not None}
     data["kind"] = "microservice"
-    data.setdefault("name", metadata.get("name"))
+    if "name" not in data and metadata.get("name") is not None:
+        data["name"] = metadata["name"]
     namespace = metadata.get("namespace") or spec.get("namespace")
     if namespace is not None:
         data["namespace"] = namespace

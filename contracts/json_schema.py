@@ -15,7 +15,6 @@ from pydantic.json_schema import models_json_schema
 from contracts.cloudevents import CloudEvent
 from contracts.components import PROPERTIES, ComponentProperties
 from contracts.events import MODELS
-from contracts.names import InboundType, OutboundType
 from contracts.status import STATUS
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -33,10 +32,10 @@ def all_schemas() -> Iterator[tuple[str, Schema]]:
         yield f"components/{type_name}.json", component_schema(type_name, model)
 
 
-def data_models() -> Mapping[InboundType | OutboundType, tuple[type[BaseModel], ...]]:
+def data_models() -> Mapping[str, tuple[type[BaseModel], ...]]:
     """Return the data models of all event types, in and out; several are alternatives."""
-    models: dict[InboundType | OutboundType, tuple[type[BaseModel], ...]] = dict(MODELS)
-    return models | {event_type: (model,) for event_type, model in STATUS.items()}
+    inbound: dict[str, tuple[type[BaseModel], ...]] = {str(event_type): models for event_type, models in MODELS.items()}
+    return inbound | {str(event_type): (model,) for event_type, model in STATUS.items()}
 
 
 def data_schema(event_type: str, models: tuple[type[BaseModel], ...]) -> Schema:
@@ -49,7 +48,7 @@ def data_schema(event_type: str, models: tuple[type[BaseModel], ...]) -> Schema:
 
 def event_schema(event_type: str, models: tuple[type[BaseModel], ...]) -> Schema:
     """Return the schema of a whole CloudEvent in structured mode."""
-    only_type: Any = Literal[str(event_type)]
+    only_type: Any = Literal[event_type]
     data: Any = Union[models]  # noqa: UP007 - the members are only known at run time
     model = create_model("Event", __base__=CloudEvent, type=(only_type, ...), data=(data, ...))
     _, bundle = models_json_schema([(model, "validation")], by_alias=True)
@@ -59,7 +58,7 @@ def event_schema(event_type: str, models: tuple[type[BaseModel], ...]) -> Schema
     root["required"] = sorted({*root["required"], "specversion"})
     root["properties"]["type"].pop("title", None)
     root["properties"]["specversion"].pop("default", None)
-    return _document(f"{_URN}:event:{event_type}", str(event_type), {**root, **definitions})
+    return _document(f"{_URN}:event:{event_type}", event_type, {**root, **definitions})
 
 
 def component_schema(type_name: str, model: type[ComponentProperties]) -> Schema:

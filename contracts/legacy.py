@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from contracts import strict_json
-from contracts.application import DeletedApplication
+from contracts.application import DeletedApplication, Lenient
 from contracts.events import ApplicationChanged, ApplicationDeleted, parse_data
+from contracts.fields import Label63, Subdomain
 from contracts.names import InboundType
 from contracts.violations import ContractViolation, from_validation_error, one_of, quote
 
@@ -105,38 +106,18 @@ def _is_going(body: object) -> bool:
 
 
 def _hint(review: Mapping[str, Any]) -> Hint:
-    request = _object(review, "request", "$")
-    operation = request.get("operation")
-    if operation not in {"CREATE", "UPDATE", "DELETE"}:
-        raise ContractViolation(
-            "not-allowed",
-            "$.request.operation",
-            f"{quote(operation)} is no change of an Application",
-            "send reviews of CREATE, UPDATE and DELETE only",
-        )
-    kind = _object(request, "kind", "$.request")
-    if kind.get("kind") != "Application" or kind.get("group") != "core.oam.dev":
-        raise ContractViolation(
-            "not-allowed",
-            "$.request.kind",
-            f"{quote(kind.get('kind'))} is not watched by this worker",
-            "register the webhook for applications.core.oam.dev only",
-        )
-    metadata = _metadata(request.get("object")) or _metadata(request.get("oldObject"))
-    name = request.get("name") or metadata.get("name")
-    namespace = request.get("namespace") or metadata.get("namespace") or "default"
-    for label, value in (("name", name), ("namespace", namespace)):
-        if not isinstance(value, str):
-            raise ContractViolation(
-                "missing-field", f"$.request.{label}", f"the review does not say the {label}", f"add {label}"
-            )
-    old_object = None
-    if request.get("oldObject") is not None:
-        try:
-            old_object = DeletedApplication.model_validate(request["oldObject"])
-        except ValidationError as error:
-            raise from_validation_error(error, request["oldObject"], "$.request.oldObject") from error
-    return Hint(str(namespace), str(name), operation, request.get("dryRun") is True, old_object)
+    try:
+        request = _Review.model_validate(review).request
+    except ValidationError as error:
+        raise from_validation_error(error, review) from error
+    metadata = _metadata(request.object) or _metadata(review["request"].get("oldObject"))
+    given = {"name": request.name or metadata.get("name"), "namespace": request.namespace or metadata.get("namespace")}
+    given = {key: value for key, value in given.items() if value is not None}
+    try:
+        named = _Named.model_validate(given)
+    except ValidationError as error:
+        raise from_validation_error(error, given, "$.request") from error
+    return Hint(named.namespace, named.name, request.operation, request.dry_run, request.old_object)
 
 
 def _metadata(document: object) -> Mapping[str, Any]:
@@ -144,13 +125,27 @@ def _metadata(document: object) -> Mapping[str, Any]:
     return metadata if isinstance(metadata, Mapping) else {}
 
 
-def _object(document: Mapping[str, Any], key: str, path: str) -> Mapping[str, Any]:
-    value = document.get(key)
-    if not isinstance(value, Mapping):
-        raise ContractViolation(
-            "missing-field" if value is None else "wrong-type",
-            f"{path}.{key}",
-            f"{key} of the AdmissionReview is {'missing' if value is None else 'no object'}",
-            "send the review as the API server wrote it",
-        )
-    return value
+class _Kind(Lenient):
+    group: Literal["core.oam.dev"]
+    kind: Literal["Application"]
+
+
+class _Request(Lenient):
+    operation: Literal["CREATE", "UPDATE", "DELETE"]
+    kind: _Kind
+    name: str | None = None
+    namespace: str | None = None
+    dry_run: bool = Field(default=False, alias="dryRun")
+    object: dict[str, Any] | None = None
+    old_object: DeletedApplication | None = Field(default=None, alias="oldObject")
+
+
+class _Review(Lenient):
+    request: _Request
+
+
+class _Named(Lenient):
+    """What the worker will read; it goes into a URL, so it must be a name."""
+
+    name: Subdomain
+    namespace: Label63 = "default"

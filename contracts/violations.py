@@ -202,6 +202,9 @@ def _sentence(
 ) -> tuple[str, str]:
     context: Mapping[str, Any] = error.get("ctx", {})
     name = next((step for step in reversed(location) if isinstance(step, str)), "the document")
+    if "message" in context:
+        text = str(context["message"])
+        return (f"{name}: {text}" if location else text), str(context["fix"])
     value = "the given value" if secret else quote(error["input"])
     match code:
         case "missing-field":
@@ -218,18 +221,16 @@ def _sentence(
         case "wrong-type":
             expected = _EXPECTED.get(error["type"].split("_")[0], "another type")
             return f"{name} is {_kind(error['input'])}, expected is {expected}", f"give {expected}"
-        case "out-of-range" if "message" not in context:
+        case "out-of-range":
             bound = _bound(context)
             return f"{value} is out of range for {name}", f"give a number {bound}"
-        case "too-long" | "too-short" | "too-many" | "too-few" if "message" not in context:
+        case "too-long" | "too-short" | "too-many" | "too-few":
             limit = context.get("max_length", context.get("min_length"))
             unit = "entries" if code in {"too-many", "too-few"} else "characters"
             bound = "at most" if "max_length" in context else "at least"
             return f"{name} is {code.replace('-', ' ')}", f"give {bound} {limit} {unit}"
         case _:
-            text = str(context.get("message", error["msg"]))
-            lead = f"{name}: " if location else ""
-            return f"{lead}{text[0].lower()}{text[1:]}", str(context.get("fix", "correct the value"))
+            return f"{name} is not as expected: {error['msg']}", "correct the value"
 
 
 def _bound(context: Mapping[str, Any]) -> str:

@@ -128,7 +128,7 @@ class ComponentProperties(Properties):
     target_environment: Line | None = Field(default=None, description="vcluster to deploy to; the host without it")
 
     def values(self) -> dict[str, Any]:
-        """Return what was given, by field name, as plain JSON values."""
+        """Return what was given, by field name, as plain JSON values; environment variables are KubeVela's alone."""
         return self.model_dump(exclude_none=True, exclude_unset=True)
 
 

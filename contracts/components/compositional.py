@@ -48,8 +48,8 @@ class RasaChatbot(Consumer):
     actions_min_scale: Count | None = None
     actions_max_scale: Count | None = None
     actions_target_concurrency: Count | None = None
-    environment: Environment | None = None
-    env_from: Objects | None = None
+    environment: Environment | None = Field(default=None, exclude=True)
+    env_from: Objects | None = Field(default=None, exclude=True)
     language: Line | None = None
     framework: Line | None = None
     repository: Url | None = None
@@ -94,8 +94,8 @@ class GraphqlGateway(Consumer):
     enable_cors: bool | None = None
     resources: Resources | None = None
     version: Version | None = None
-    environment: Environment | None = None
-    env_from: Objects | None = None
+    environment: Environment | None = Field(default=None, exclude=True)
+    env_from: Objects | None = Field(default=None, exclude=True)
     language: Line | None = None
     framework: Line | None = None
     repository: Url | None = None

@@ -47,9 +47,9 @@ class Webservice(Consumer):
     version: Version | None = None
     health_path: Line | None = None
     resources: Resources | None = None
-    environment: Environment | None = None
-    env: Objects | Environment | None = None
-    env_from: Objects | None = None
+    environment: Environment | None = Field(default=None, exclude=True)
+    env: Objects | Environment | None = Field(default=None, exclude=True)
+    env_from: Objects | None = Field(default=None, exclude=True)
     language: Literal["python", "nodejs", "java", "go", "rasa"] | None = None
     framework: Line | None = None
     source: Line | None = None

@@ -46,8 +46,8 @@ class RealtimePlatform(ComponentProperties):
     version: Version | None = None
     health_path: Line | None = None
     resources: Resources | None = None
-    environment: Environment | None = None
-    env_from: Objects | None = None
+    environment: Environment | None = Field(default=None, exclude=True)
+    env_from: Objects | None = Field(default=None, exclude=True)
     language: Line | None = None
     framework: Line | None = None
     repository: Url | None = None
@@ -76,8 +76,8 @@ class CamundaOrchestrator(ComponentProperties):
     operate_image: Line | None = None
     tasklist_image: Line | None = None
     optimize_image: Line | None = None
-    environment: Environment | None = None
-    env_from: Objects | None = None
+    environment: Environment | None = Field(default=None, exclude=True)
+    env_from: Objects | None = Field(default=None, exclude=True)
     language: Line | None = None
     framework: Line | None = None
     repository: Url | None = None
