@@ -1,1 +1,1 @@
-"""Out: the adapters of the ports, one technology each. Nothing here knows the corridor or another adapter's business."""
+"""Out: the adapters of the ports, one technology each. None knows the corridor, or another adapter's business."""
