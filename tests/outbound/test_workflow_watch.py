@@ -97,7 +97,7 @@ async def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 @pytest.fixture
 async def embedded(tmp_path: Path) -> AsyncIterator[EmbeddedCluster]:
-    async with KubernetesApi(history=16) as api:
+    async with KubernetesApi(history=4) as api:
         yield EmbeddedCluster(api, tmp_path)
 
 
