@@ -1,6 +1,7 @@
 """The 3/2/1 rule: which pattern, and so which place in the order and which WorkflowTemplate, a component type has.
 
-One row per type: adding a type is adding a row here, a property model in ``contracts/components`` and its inputs in ``handlers``.
+One row per type: adding a type is adding a row here, a property model in ``contracts/components`` and its inputs in
+``handlers``.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ TYPES: dict[str, ComponentType] = {
 #: Names that look like component types and are not, with what to do instead.
 NOT_COMPONENTS = {
     "application-infrastructure": "it was removed from the platform: list the components that it stood for one by one",
-    "orchestration-platform": "it is the claim behind camunda-orchestrator: use the component type camunda-orchestrator",
+    "orchestration-platform": "it is the claim behind camunda-orchestrator: use the type camunda-orchestrator",
 }
 
 

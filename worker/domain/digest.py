@@ -1,7 +1,7 @@
 """Digest of what the user asked for, so that an equal wish is recognised.
 
-It covers the user's input that a handler maps, not the rendered parameters: an upgrade of the worker or of a template must not run
-every application of the platform again.
+It covers the user's input that a handler maps, not the rendered parameters: an upgrade of the worker or of a template
+must not run every application of the platform again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What arrives: one delivery of one event about one application, and how two of them are ordered.
 
-Order never comes from the order of delivery alone: a redelivered or late event must not undo a newer one. Where Kubernetes
-metadata exists it decides (uid, generation, resourceVersion); the stream's own position is the last resort.
+Order never comes from the order of delivery alone: a redelivered or late event must not undo a newer one. Where
+Kubernetes metadata exists it decides (uid, generation, resourceVersion); the stream's own position is the last resort.
 """
 
 from __future__ import annotations

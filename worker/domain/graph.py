@@ -1,7 +1,7 @@
 """Order among components: dependencies that make sense, and a stable sequence in which they are provisioned.
 
-The tier rule is the platform's own: everything of pattern 3 before anything of pattern 2 before anything of pattern 1. A
-dependency that points the other way can never be met, so it is an error and not a wish.
+The tier rule is the platform's own: everything of pattern 3 before anything of pattern 2 before anything of pattern 1.
+A dependency that points the other way can never be met, so it is an error and not a wish.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ from worker.domain.model import ComponentSpec, Problem
 
 
 def find_cycle(edges: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Return one cycle as a path whose first and last names are equal, or ``()``. ``edges`` maps a name to what it needs."""
+    """Return one cycle as a path whose first and last names are equal, or ``()``.
+
+    Args:
+        edges: What each name needs.
+    """
     done: set[str] = set()
     for start in edges:
         if start in done:
@@ -67,8 +71,9 @@ def check_order(specs: Sequence[ComponentSpec], paths: Mapping[str, str]) -> lis
                 problems.append(
                     Problem(
                         "order-violation",
-                        f"{spec.name} ({spec.identity.type}, pattern {int(pattern)}) → {needed} ({other.identity.type}, "
-                        f"pattern {int(lower)}): pattern {int(pattern)} is provisioned before pattern {int(lower)}",
+                        f"{spec.name} ({spec.identity.type}, pattern {int(pattern)}) → {needed} "
+                        f"({other.identity.type}, pattern {int(lower)}): pattern {int(pattern)} is provisioned before "
+                        f"pattern {int(lower)}",
                         paths.get(spec.name, "$"),
                         spec.name,
                         f"remove {needed} from what {spec.name} depends on",
@@ -80,22 +85,21 @@ def check_order(specs: Sequence[ComponentSpec], paths: Mapping[str, str]) -> lis
 def sequence(specs: Iterable[ComponentSpec]) -> list[ComponentSpec]:
     """Return the components in the order of provisioning: by tier 3, 2, 1, needs first, otherwise as written.
 
-    The graph must have been found free of cycles by ``check_order``.
+    ``check_order`` refuses cycles in what is wanted; one among records of different times is broken anywhere.
     """
     specs = list(specs)
     by_name = {spec.name: spec for spec in specs}
     placed: dict[str, ComponentSpec] = {}
+    entered: set[str] = set()
 
     for root in sorted(specs, key=lambda spec: -TYPES[spec.identity.type].pattern):
         stack = [root]
         while stack:
             spec = stack[-1]
-            missing = [by_name[name] for name in spec.needs if name in by_name and name not in placed]
-            if spec.name in placed:
+            if spec.name in entered:
+                placed.setdefault(spec.name, spec)
                 stack.pop()
-            elif missing:
-                stack.extend(reversed(missing))
-            else:
-                placed[spec.name] = spec
-                stack.pop()
+                continue
+            entered.add(spec.name)
+            stack += [by_name[name] for name in reversed(spec.needs) if name in by_name and name not in entered]
     return list(placed.values())

@@ -1,16 +1,16 @@
 """Pattern handlers: what the user's input of each component type means as parameters of its WorkflowTemplate.
 
-Only parameters that a template declares travel, never a blanket copy of the properties. A handler names the properties that it maps;
-these, and no others, are stored and make up the digest, so a property that no template uses causes no run.
+Only parameters that a template declares travel, never a blanket copy of the properties. A handler names the properties
+that it maps; only these are stored and make up the digest, so a property that no template uses causes no run.
 """
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from worker.domain import classify
 from worker.domain.classify import TYPES
@@ -72,9 +72,9 @@ def as_parameter(value: Any) -> str:
 class PatternHandler(ABC):
     """Prepares the components of one pattern."""
 
-    pattern: Pattern
+    pattern: ClassVar[Pattern]
     #: Property name → parameter name, by component type.
-    mapped: Mapping[str, Mapping[str, str]]
+    mapped: ClassVar[Mapping[str, Mapping[str, str]]]
 
     def can_handle(self, component_type: str) -> bool:
         """Tell whether ``component_type`` belongs to this pattern."""
@@ -138,7 +138,7 @@ class InfrastructuralHandler(PatternHandler):
     """Pattern 3: providers, databases and platforms that others build on."""
 
     pattern = Pattern.INFRASTRUCTURAL
-    mapped = {
+    mapped: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "neon-postgres": {
             "credentials_secret": "credentials_secret",
             "service_binding": "service_binding",
@@ -188,14 +188,14 @@ class CompositionalHandler(PatternHandler):
     """Pattern 2: services that consist of several parts."""
 
     pattern = Pattern.COMPOSITIONAL
-    mapped = {
+    mapped: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "rasa-chatbot": {},
         "graphql-gateway": {},
         "graphql-platform": {},
         "identity-service": {},
     }
     #: Properties that travel together in the JSON parameter ``settings``.
-    settings = {
+    settings: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "rasa-chatbot": (
             "nlu_pipeline",
             "policies",
@@ -247,13 +247,13 @@ class CompositionalHandler(PatternHandler):
             "spring_boot_version",
         ),
     }
-    _repositories = {
+    _repositories: ClassVar[Mapping[str, str]] = {
         "rasa-chatbot": "chat-template",
         "graphql-gateway": "graphql-federation-gateway-template",
         "graphql-platform": "",
         "identity-service": "identity-service-template",
     }
-    _strategies = {
+    _strategies: ClassVar[Mapping[str, str]] = {
         "rasa-chatbot": "multi-image",
         "graphql-gateway": "single-image",
         "graphql-platform": "platform",
@@ -264,7 +264,7 @@ class CompositionalHandler(PatternHandler):
         """Return the properties that travel in ``settings``."""
         return self.settings[component_type]
 
-    def _own(self, component: ComponentSpec, context: HandlerContext) -> Parameters:
+    def _own(self, component: ComponentSpec, _context: HandlerContext) -> Parameters:
         kind = component.identity.type
         return {
             "component_type": kind,
@@ -280,19 +280,19 @@ class FoundationalHandler(PatternHandler):
     """Pattern 1: single services with a repository, and virtual clusters."""
 
     pattern = Pattern.FOUNDATIONAL
-    _service = {
+    _service: ClassVar[Mapping[str, str]] = {
         "language": "language",
         "framework": "framework",
         "repository": "repository",
         "expose_api": "expose_api",
     }
-    mapped = {
+    mapped: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "webservice": {**_service, "platform": "platform"},
         "webservice-k8s": _service,
         "vcluster": {"size": "size", "expose": "expose", "storage_size": "storage_size", "values": "values"},
     }
 
-    def _own(self, component: ComponentSpec, context: HandlerContext) -> Parameters:
+    def _own(self, component: ComponentSpec, _context: HandlerContext) -> Parameters:
         if component.identity.type == "vcluster":
             return {"vcluster_name": component.name}
         params: Parameters = {"service_name": component.name}
@@ -309,7 +309,10 @@ class FoundationalHandler(PatternHandler):
 HANDLERS: tuple[PatternHandler, ...] = (InfrastructuralHandler(), CompositionalHandler(), FoundationalHandler())
 _BY_PATTERN = {handler.pattern: handler for handler in HANDLERS}
 
+#: Finds the handler of a known component type.
+HandlerLookup = Callable[[str], PatternHandler]
+
 
 def handler_for(component_type: str) -> PatternHandler:
-    """Return the handler of a known component type."""
+    """Return the platform's own handler of a known component type."""
     return _BY_PATTERN[TYPES[component_type].pattern]

@@ -69,7 +69,7 @@ class ComponentSpec:
     """A wanted component, normalised: only declared, secret-free input; safe to store and to show.
 
     Attributes:
-        inputs: The user's own values that the type's handler maps to parameters, by property name; defaults are not in it.
+        inputs: The user's own values that the type's handler maps to parameters, by property name; without defaults.
         references: Resolved references by property name.
         depends_on: Names of sibling components that must be provisioned first, besides references.
     """
@@ -108,7 +108,8 @@ class Task:
         action: ``create``, ``change`` or ``remove``.
         entry: ``main`` or ``teardown``.
         depends_on: Names of tasks that must have succeeded.
-        parameters: Literal parameter values by name; no secrets, may hold hostile text, escaped only when the Workflow is built.
+        parameters: Literal parameter values by name; no secrets, but perhaps hostile text: it is escaped only when the
+            Workflow is built.
         outputs_of: Parameters whose values other tasks produce.
         digest: Digest of the user's input that this task applies; ``""`` for removals.
         reason: Why the task is in the plan, for people.

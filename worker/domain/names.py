@@ -1,7 +1,7 @@
 """Names of everything that is made: Workflows, their tasks, claims and connection secrets.
 
-Each is derived, so that a repetition makes the same name, and each carries a hash over everything that distinguishes it, so that
-cutting to a length limit can never make two of them equal.
+Each is derived, so that a repetition makes the same name, and each carries a hash over everything that tells it apart,
+so that cutting to a length limit can never make two of them equal.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from worker.domain.model import Identity
 LABEL_LIMIT = 63
 _APP_IN_WORKFLOW = 30
 _NUMBER_LIMIT = 15
+_ATTEMPT_LIMIT = 5
 _NOT_LABEL = re.compile(r"[^a-z0-9-]+")
 
 
 def short_hash(length: int, *parts: str) -> str:
     """Return ``length`` hexadecimal digits over ``parts``; no two lists of parts are joined to the same text."""
     text = "".join(f"{len(part)}:{part}" for part in parts)
-    return hashlib.sha256(text.encode()).hexdigest()[:length]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
 
 
 def _label(text: str, limit: int) -> str:
@@ -45,14 +46,14 @@ def workflow_name(instance: str, app: AppKey, order: Order, attempt: int) -> str
         str(attempt),
     )
     number = str(order.number)[-_NUMBER_LIMIT:]
-    return f"{_label(app.name, _APP_IN_WORKFLOW)}-{number}-{attempt}-{digest}"
+    return f"{_label(app.name, _APP_IN_WORKFLOW)}-{number}-{str(attempt)[-_ATTEMPT_LIMIT:]}-{digest}"
 
 
 def claim_name(instance: str, app: AppKey, identity: Identity) -> str:
     """Return the name of a component's claim: ``<app>-<component>-<hash 8>``, at most 63 characters.
 
-    The hash is over the whole identity: a component that changes its type or target while the old one is retained must not
-    write over the old one's claim.
+    The hash is over the whole identity: a component that changes its type or target while the old one is retained must
+    not write over the old one's claim.
     """
     digest = short_hash(8, instance, app.namespace, app.name, identity.name, identity.type, identity.target)
     room = LABEL_LIMIT - len(digest) - 2

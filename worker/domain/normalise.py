@@ -11,21 +11,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contracts import components as properties
+from contracts.fields import MAX_COMPONENTS
 from contracts.violations import ContractViolation
-
 from worker.domain.classify import TYPES, explain_unknown
-from worker.domain.events import DesiredComponent, Event, OwnerKind
+from worker.domain.events import DesiredComponent, Event, EventKind, OwnerKind
 from worker.domain.graph import check_order
-from worker.domain.handlers import handler_for
-from worker.domain.model import ComponentSpec, Identity, Problem, Reference, Skipped
+from worker.domain.handlers import HandlerLookup, handler_for
+from worker.domain.model import ComponentSpec, Identity, Problem, Reference, ReferenceKind, Skipped
 from worker.domain.record import Record
 from worker.domain.references import Surroundings, leaves_the_application, resolve
 
-#: A run's DAG may have this many tasks (Argo's full CRDs allow 200; nodes and status grow with it).
-MAX_COMPONENTS = 100
-
-#: Property names as people write them, where that is not the name of the model's field.
-_WRITTEN = {"realtime_platform": "realtimePlatform"}
+#: The name by which KubeVela's topology policies and people mean the host cluster.
+_HOST = "local"
 
 
 @dataclass(slots=True)
@@ -49,20 +46,36 @@ class _Checked:
 
 
 def needs_neighbours(event: Event, record: Record) -> bool:
-    """Tell whether the records of the namespace's other applications must be read: references may lead there, or come from there."""
-    if any(component.referrers for component in record.components):
-        return True
+    """Tell whether the records of the namespace's other applications must be read.
+
+    References may lead there from what is wanted, written or recorded, and may come from there to what is recorded.
+    """
+    for known in record.components:
+        if known.referrers or any(r.kind is ReferenceKind.FOREIGN for r in known.spec.references.values()):
+            return True
+    if event.kind is EventKind.DELETED:
+        return False
     siblings = {component.name: component.type for component in event.components}
     for component in event.components:
         row = TYPES.get(component.type)
-        for name, _ in row.references if row else ():
-            value = component.properties.get(_WRITTEN.get(name, name), component.properties.get(name))
-            if isinstance(value, str) and value and leaves_the_application(value, siblings):
+        if row is None or not row.references:
+            continue
+        model = properties.PROPERTIES[component.type]
+        fields = {name for name, _ in row.references}
+        for key, value in component.properties.items():
+            if (
+                isinstance(value, str)
+                and value
+                and model.field_of(key) in fields
+                and leaves_the_application(value, siblings)
+            ):
                 return True
     return False
 
 
-def normalise(event: Event, record: Record, neighbours: Mapping[str, Record]) -> Normalised:
+def normalise(
+    event: Event, record: Record, neighbours: Mapping[str, Record], get_handler: HandlerLookup = handler_for
+) -> Normalised:
     """Return the wanted components of ``event``, and everything that is wrong or remarkable about them."""
     result = Normalised()
     if len(event.components) > MAX_COMPONENTS:
@@ -80,11 +93,35 @@ def normalise(event: Event, record: Record, neighbours: Mapping[str, Record]) ->
         one = _check(component, f"{event.path}[{index}]", event, record, result)
         if one is not None:
             checked.append(one)
-    around = Surroundings({c.name: c.type for c in event.components}, neighbours)
+    around = Surroundings(
+        {c.name: c.type for c in event.components},
+        {name: other for name, other in neighbours.items() if name != event.app.name},
+        event.app.name,
+    )
+    makers = {output: c.name for c in event.components for output in c.outputs}
     for one in checked:
-        result.specs.append(_specify(one, event.components, around, result))
+        references = _references(one, around, result)
+        inputs = get_handler(one.identity.type).inputs(one.identity.type, one.values)
+        dependencies = _dependencies(one, makers, around.siblings, result)
+        result.specs.append(ComponentSpec(one.identity, inputs, references, dependencies))
     result.problems.extend(check_order(result.specs, {one.identity.name: one.path for one in checked}))
     return result
+
+
+def salvage(event: Event) -> list[ComponentSpec]:
+    """Return the components that a deleted object had, as far as their teardown needs to know them.
+
+    Nobody is helped by refusing the deletion of what was wrong: properties that break the contract are left out.
+    """
+    parts = []
+    for component in event.components:
+        if component.type not in TYPES:
+            continue
+        found = Normalised()
+        one = _check(component, "$", event, Record(event.app), found)
+        target = one.identity.target if one else _target(component.properties.get("targetEnvironment"), event)
+        parts.append(ComponentSpec(Identity(component.name, component.type, target)))
+    return parts
 
 
 def _check(component: DesiredComponent, path: str, event: Event, record: Record, result: Normalised) -> _Checked | None:
@@ -99,14 +136,19 @@ def _check(component: DesiredComponent, path: str, event: Event, record: Record,
             Problem(violation.code, violation.message, violation.path, component.name, violation.fix)
         )
         return None
-    for where in dropped:
-        result.warnings.append(
-            f"{component.name}: {where} is a secret and was ignored: the platform generates it and puts it into the connection secret"
-        )
+    result.warnings += [
+        f"{component.name}: {where} is a secret and was ignored: the platform generates it and puts it into the "
+        "connection secret"
+        for where in dropped
+    ]
     values = model.values()
-    target = str(values.get("target_environment") or event.settings.cluster)
-    identity = Identity(component.name, component.type, "" if target == "local" else target)
+    identity = Identity(component.name, component.type, _target(values.get("target_environment"), event))
     return _Checked(component, identity, values, path)
+
+
+def _target(written: object, event: Event) -> str:
+    target = written if isinstance(written, str) and written else event.settings.cluster
+    return "" if target == _HOST else target
 
 
 def _unknown(component: DesiredComponent, path: str, event: Event, record: Record, result: Normalised) -> None:
@@ -128,53 +170,39 @@ def _unknown(component: DesiredComponent, path: str, event: Event, record: Recor
     result.problems.append(Problem("unknown-type", message, f"{path}.type", component.name, hint))
 
 
-def _specify(
-    one: _Checked, all_components: Sequence[DesiredComponent], around: Surroundings, result: Normalised
-) -> ComponentSpec:
-    row = TYPES[one.identity.type]
+def _references(one: _Checked, around: Surroundings, result: Normalised) -> dict[str, Reference]:
     references: dict[str, Reference] = {}
-    for name, provides in row.references:
+    model = properties.PROPERTIES[one.identity.type]
+    for name, provides in TYPES[one.identity.type].references:
         value = one.values.get(name)
         if not isinstance(value, str) or not value:
             continue
-        path = f"{one.path}.properties.{_WRITTEN.get(name, name)}"
-        reference, warning, problem = resolve(one.identity, _WRITTEN.get(name, name), value, provides, around, path)
+        written = model.documented(name)
+        path = f"{one.path}.properties.{written}"
+        reference, warning, problem = resolve(one.identity, written, value, provides, around, path)
         if reference is not None:
             references[name] = reference
         if warning:
             result.warnings.append(warning)
         if problem is not None:
             result.problems.append(problem)
-    return ComponentSpec(
-        one.identity,
-        handler_for(one.identity.type).inputs(one.identity.type, one.values),
-        references,
-        _dependencies(one, all_components, around.siblings, result),
-    )
+    return references
 
 
 def _dependencies(
-    one: _Checked, all_components: Sequence[DesiredComponent], siblings: Mapping[str, str], result: Normalised
+    one: _Checked, makers: Mapping[str, str], siblings: Mapping[str, str], result: Normalised
 ) -> tuple[str, ...]:
     """KubeVela's ``dependsOn``, and its ``inputs`` from other components' ``outputs``."""
-    makers = {output: c.name for c in all_components for output in c.outputs}
-    wanted = list(one.wanted.depends_on)
-    wanted += [
-        makers[name] for name in one.wanted.inputs_from if makers.get(name, one.identity.name) != one.identity.name
-    ]
     kept = []
-    for position, name in enumerate(wanted):
-        path = f"{one.path}.dependsOn[{position}]"
+    for position, name in enumerate(one.wanted.depends_on):
         if name not in siblings:
-            near = difflib.get_close_matches(name, siblings, n=1)
-            fix = f"did you mean {near[0]}?" if near else "name a component of the same application"
             result.problems.append(
                 Problem(
                     "unknown-dependency",
                     f"{one.identity.name} depends on {name!r}, which is no component",
-                    path,
+                    f"{one.path}.dependsOn[{position}]",
                     one.identity.name,
-                    fix,
+                    _nearest(name, list(siblings)),
                 )
             )
         elif siblings[name] not in TYPES:
@@ -183,4 +211,13 @@ def _dependencies(
             )
         else:
             kept.append(name)
+    for source in one.wanted.inputs_from:
+        maker = makers.get(source, one.identity.name)
+        if maker != one.identity.name and siblings[maker] in TYPES:
+            kept.append(maker)
     return tuple(dict.fromkeys(kept))
+
+
+def _nearest(name: str, siblings: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, siblings, n=1)
+    return f"did you mean {near[0]}?" if near else "name a component of the same application"

@@ -1,6 +1,6 @@
 """What is known about one application between events: the only memory that decisions rest on.
 
-A component is ``applied`` only after a succeeded node of its recorded run; everything else that may exist in the cluster is
+A component is ``applied`` only after a succeeded node of its recorded run; all else that may be in the cluster is
 ``dirty``. That is what keeps a stopped, failed or vanished run from orphaning anything.
 """
 
@@ -17,7 +17,7 @@ from worker.domain.model import ComponentSpec, Identity, Problem, Task
 SCHEMA_VERSION = 1
 #: How many past dispositions a record remembers, so that a redelivery repeats its own instead of being judged anew.
 REMEMBERED_DISPOSITIONS = 16
-#: How long the uid of a deleted Application is remembered: longer than any event can wait (stream limits are below 35 days).
+#: How long the uid of a deleted Application is remembered: longer than any event can wait (streams keep less).
 TOMBSTONE_SECONDS = 35 * 86400
 
 

@@ -1,7 +1,8 @@
 """References: a property that names another component becomes a dependency and the name of its connection secret.
 
-Looked for in this order: a sibling (which wins over a literal of the same name), a component of another application of the
-namespace, a word that the platform knows, for ``realtime`` a platform outside of it. What is left is an error with a suggestion.
+Looked for in this order: a sibling (which wins over a literal of the same name), a word that the platform knows (what a
+neighbour calls its components must not change what ``postgres`` means), a component of another application of the
+namespace, for ``realtime`` a platform outside of this worker. What is left is an error with a suggestion.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ OUTPUTS: Mapping[Provides, Mapping[str, str]] = {
 #: The same for properties whose parameters are named otherwise.
 OUTPUTS_OF_PROPERTY: Mapping[str, Mapping[str, str]] = {"realtime_platform": {"realtime_platform": "endpoint"}}
 
+_Resolution = tuple[Reference | None, str, Problem | None]
+
 
 def outputs_for(property_name: str, provides: Provides) -> Mapping[str, str]:
     """Return parameter name → output name for one kind of reference."""
@@ -39,20 +42,22 @@ class Surroundings:
     Attributes:
         siblings: Type of each component of the same desired state by name, unknown types included.
         neighbours: Records of the other applications of the namespace by name.
+        own: Name of the application itself.
     """
 
     siblings: Mapping[str, str]
     neighbours: Mapping[str, Record]
+    own: str = ""
 
     def foreign(self, value: str) -> list[tuple[str, ComponentRecord]]:
-        """Return the components of other applications that ``app/component`` or a bare name means."""
+        """Return the components of other applications that ``app/component`` or a bare name means, leaving ones too."""
         app, slash, name = value.rpartition("/")
         found = []
         for neighbour, record in self.neighbours.items():
             if slash and neighbour != app:
                 continue
             component = record.component(name)
-            if component is not None and (component.wanted or component.state is State.RETAINED):
+            if component is not None:
                 found.append((neighbour, component))
         return found
 
@@ -63,7 +68,7 @@ class Surroundings:
             f"{app}/{c.identity.name}"
             for app, record in self.neighbours.items()
             for c in record.components
-            if TYPES[c.identity.type].provides is provides
+            if TYPES[c.identity.type].provides is provides and c.state is not State.REMOVING
         ]
         return [*own, *others]
 
@@ -75,76 +80,86 @@ def leaves_the_application(value: str, siblings: Mapping[str, str]) -> bool:
 
 def resolve(
     identity: Identity, property_name: str, value: str, provides: Provides, around: Surroundings, path: str
-) -> tuple[Reference | None, str, Problem | None]:
+) -> _Resolution:
     """Resolve one reference.
+
+    Args:
+        identity: The component that has it.
+        property_name: The property as documents spell it.
+        value: What the sender wrote.
+        provides: What the referenced component must provide.
+        around: Where the reference can lead.
+        path: JSON path of the property, for the problem.
 
     Returns:
         The reference (``None`` if there is none or an error), a warning or ``""``, and the problem if there is one.
     """
-
-    def problem(code: str, message: str, fix: str) -> tuple[None, str, Problem]:
-        return None, "", Problem(code, message, path, identity.name, fix)
-
-    if value in around.siblings:
-        kind = around.siblings[value]
-        if value == identity.name:
-            return problem(
-                "self-reference", f"{identity.name} names itself as its {property_name}", "name another component"
-            )
-        if kind not in TYPES or TYPES[kind].provides is not provides:
-            return problem(
-                "wrong-kind",
-                f"{property_name} of {identity.name} names {value}, which is a {kind} and provides no {provides.value}",
-                f"name a component of type {_types_of(provides)}",
-            )
-        return Reference(ReferenceKind.SIBLING, value), "", None
-
-    if value.lower() in LITERALS and provides is not Provides.REALTIME:
-        return Reference(ReferenceKind.LITERAL, value.lower()), "", None
-    if value.lower() == "none":
-        return Reference(ReferenceKind.LITERAL, "none"), "", None
-
+    app, _, name = value.rpartition("/")
+    own = name if app and app == around.own else value
+    said = _Said(identity, property_name, value, provides, path)
+    if own in around.siblings:
+        return _sibling(said, own, around.siblings[own])
+    word = value.lower()
+    if word == "none" or (word in LITERALS and provides is not Provides.REALTIME):
+        return Reference(ReferenceKind.LITERAL, word), "", None
     found = around.foreign(value)
-    suited = [(app, c) for app, c in found if TYPES[c.identity.type].provides is provides]
-    if len(suited) > 1:
-        names = " or ".join(sorted(f"{app}/{c.identity.name}" for app, c in suited))
-        return problem(
-            "ambiguous-reference",
-            f"{property_name} of {identity.name} names {value}, which several applications have",
-            f"say which one: {names}",
-        )
-    if suited:
-        app, component = suited[0]
-        if component.state is State.REMOVING:
-            return problem(
-                "reference-being-removed",
-                f"{property_name} of {identity.name} names {app}/{component.identity.name}, which is being removed",
-                "send the event again once it exists again, or name another component",
-            )
-        return Reference(ReferenceKind.FOREIGN, component.identity.name, app), "", None
     if found:
-        app, component = found[0]
-        return problem(
-            "wrong-kind",
-            f"{property_name} of {identity.name} names {app}/{component.identity.name}, which is a {component.identity.type} "
-            f"and provides no {provides.value}",
-            f"name a component of type {_types_of(provides)}",
-        )
+        return _foreign(said, found)
     if provides is Provides.REALTIME and "/" not in value:
-        return (
-            Reference(ReferenceKind.EXTERNAL, value),
-            f"{identity.name}: {property_name} {value!r} is no component here: taken as a realtime platform outside of this worker",
-            None,
+        warning = (
+            f"{identity.name}: {property_name} {value!r} is no component here: taken as a realtime platform outside of "
+            "this worker"
         )
+        return Reference(ReferenceKind.EXTERNAL, value), warning, None
     near = difflib.get_close_matches(value, around.names(provides), n=2, cutoff=0.5)
-    fix = (
-        f"did you mean {' or '.join(near)}?"
-        if near
-        else f"add a component of type {_types_of(provides)} with that name"
-    )
-    return problem(
-        "unresolved-reference", f"{property_name} of {identity.name} names {value!r}, which nothing provides", fix
-    )
+    fix = f"did you mean {' or '.join(near)}?" if near else f"add a component of type {_types_of(provides)} named so"
+    return said.problem("unresolved-reference", f"names {value!r}, which nothing provides", fix)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """One reference as the sender wrote it."""
+
+    identity: Identity
+    property_name: str
+    value: str
+    provides: Provides
+    path: str
+
+    def problem(self, code: str, what: str, fix: str) -> _Resolution:
+        message = f"{self.property_name} of {self.identity.name} {what}"
+        return None, "", Problem(code, message, self.path, self.identity.name, fix)
+
+    def wrong_kind(self, name: str, kind: str) -> _Resolution:
+        what = f"names {name}, which is a {kind} and provides no {self.provides.value}"
+        return self.problem("wrong-kind", what, f"name a component of type {_types_of(self.provides)}")
+
+
+def _sibling(said: _Said, name: str, kind: str) -> _Resolution:
+    if name == said.identity.name:
+        return said.problem("self-reference", "names the component itself", "name another component")
+    if kind not in TYPES or TYPES[kind].provides is not said.provides:
+        return said.wrong_kind(name, kind)
+    return Reference(ReferenceKind.SIBLING, name), "", None
+
+
+def _foreign(said: _Said, found: list[tuple[str, ComponentRecord]]) -> _Resolution:
+    suited = [(app, c) for app, c in found if TYPES[c.identity.type].provides is said.provides]
+    if not suited:
+        app, component = found[0]
+        return said.wrong_kind(f"{app}/{component.identity.name}", component.identity.type)
+    staying = [(app, c) for app, c in suited if c.wanted or c.state is State.RETAINED]
+    if not staying:
+        app, component = suited[0]
+        what = f"names {app}/{component.identity.name}, which is being removed"
+        fix = "send the event again once it exists again, or name another component"
+        return said.problem("reference-being-removed", what, fix)
+    if len(staying) > 1:
+        names = " or ".join(sorted(f"{app}/{c.identity.name}" for app, c in staying))
+        what = f"names {said.value}, which several applications have"
+        return said.problem("ambiguous-reference", what, f"say which one: {names}")
+    app, component = staying[0]
+    return Reference(ReferenceKind.FOREIGN, component.identity.name, app), "", None
 
 
 def _types_of(provides: Provides) -> str:
