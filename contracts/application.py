@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
 from contracts.fields import (
@@ -123,7 +123,7 @@ class Spec(Lenient):
 class DeletedSpec(Spec):
     """What was desired; a deletion may come without it."""
 
-    components: Annotated[list[Component], NullAsList] = Field(default_factory=list, max_length=MAX_COMPONENTS)
+    components: Annotated[list[Component], Field(max_length=MAX_COMPONENTS), NullAsList] = Field(default_factory=list)
 
 
 class Metadata(Lenient):
@@ -133,7 +133,9 @@ class Metadata(Lenient):
     namespace: Label63 = "default"
     uid: Annotated[str | None, Field(max_length=128, pattern=r"^[!-~]+$")] = None
     generation: Annotated[int | None, Field(ge=0, le=2**63 - 1)] = None
-    resource_version: Annotated[str | None, NumberAsText, Field(alias="resourceVersion", pattern=DIGITS)] = None
+    resource_version: Annotated[str, StringConstraints(pattern=DIGITS), NumberAsText] | None = Field(
+        default=None, alias="resourceVersion"
+    )
     creation_timestamp: Time | None = Field(default=None, alias="creationTimestamp")
     deletion_timestamp: Time | None = Field(default=None, alias="deletionTimestamp")
     labels: Labels = Field(default_factory=dict)

@@ -125,7 +125,7 @@ class RemovalRequested(Request):
     """
 
     reason: Line | None = None
-    components: Annotated[list[Label63], NullAsList] = Field(default_factory=list, max_length=MAX_COMPONENTS)
+    components: Annotated[list[Label63], Field(max_length=MAX_COMPONENTS), NullAsList] = Field(default_factory=list)
     deletion_policy: Literal["retain", "delete"] | None = Field(default=None, alias="deletionPolicy")
 
 
@@ -133,7 +133,7 @@ class RetryRequested(Request):
     """Run again what did not succeed; with `reconcile` also what did."""
 
     reason: Line | None = None
-    components: Annotated[list[Label63], NullAsList] = Field(default_factory=list, max_length=MAX_COMPONENTS)
+    components: Annotated[list[Label63], Field(max_length=MAX_COMPONENTS), NullAsList] = Field(default_factory=list)
     reconcile: bool = False
 
 

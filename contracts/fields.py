@@ -90,8 +90,8 @@ NullAsList: Final = _Also(lambda value: [] if value is None else value, "null")
 NullAsDict: Final = _Also(lambda value: {} if value is None else value, "null")
 NumberAsText: Final = _Also(_text_of_number, "number")
 
-Version = Annotated[str, NumberAsText, StringConstraints(pattern=TEXT, max_length=64)]
-Quantity = Annotated[str, NumberAsText, StringConstraints(pattern=QUANTITY, max_length=32)]
+Version = Annotated[str, StringConstraints(pattern=TEXT, max_length=64), NumberAsText]
+Quantity = Annotated[str, StringConstraints(pattern=QUANTITY, max_length=32), NumberAsText]
 # Kubernetes writes seconds in UTC; other senders' times are brought to that form, so texts compare as times do.
-Time = Annotated[str, BeforeValidator(_utc_second), StringConstraints(pattern=RFC3339)]
+Time = Annotated[str, StringConstraints(pattern=RFC3339), BeforeValidator(_utc_second)]
 ExactTime = Annotated[str, StringConstraints(pattern=RFC3339), AfterValidator(_check_time)]

@@ -19,7 +19,7 @@ Action: TypeAlias = Literal["create", "change", "remove", "retain"]
 
 
 class _Out(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True, defer_build=True)
 
 
 class ApplicationRef(_Out):

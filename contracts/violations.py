@@ -10,6 +10,7 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from pydantic import ValidationError
@@ -83,14 +84,19 @@ class ContractViolation(Exception):
         return ContractViolation(self.code, base + self.path[1:], self.message, self.fix)
 
 
+def name_of(key: str) -> str:
+    """Show a property's name: as it is if it is a short identifier, else quoted and cut."""
+    return key if len(key) <= _SHOWN_CHARACTERS and _IDENTIFIER.fullmatch(key) else quote(key)
+
+
 def looks_secret(name: str) -> bool:
     """Tell whether a property of this name usually holds a secret (`dbPassword`, `api-key`), not the name of one."""
-    return _SECRET_NAME.search(fold(name)) is not None
+    return _is_secret_short(name) if len(name) <= _SHOWN_CHARACTERS else _is_secret(name)
 
 
 def fold(name: str) -> str:
     """Return the spelling-independent form of a property name: `highAvailability` = `high_availability`."""
-    return name.replace("_", "").replace("-", "").lower()
+    return _fold_short(name) if len(name) <= _SHOWN_CHARACTERS else _fold(name)
 
 
 def path_of(location: Iterable[int | str], base: str = "$") -> str:
@@ -99,10 +105,9 @@ def path_of(location: Iterable[int | str], base: str = "$") -> str:
     for step in location:
         if isinstance(step, int):
             parts.append(f"[{step}]")
-        elif _IDENTIFIER.fullmatch(step) and len(step) <= _SHOWN_CHARACTERS:
-            parts.append(f".{step}")
         else:
-            parts.append(f"[{quote(step)}]")
+            shown = name_of(step)
+            parts.append(f"[{shown}]" if shown.startswith('"') else f".{shown}")
     return "".join(parts)
 
 
@@ -177,6 +182,19 @@ def from_validation_error(
     return ContractViolation(code, path_of(location, base), message, fix)
 
 
+def _fold(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
+
+
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAME.search(fold(name)) is not None
+
+
+# Names repeat from event to event. Only short ones are remembered: a hostile sender must not fill the memory.
+_fold_short = lru_cache(maxsize=4096)(_fold)
+_is_secret_short = lru_cache(maxsize=4096)(_is_secret)
+
+
 def _locate(raw: object, loc: Location, same: Callable[[str, str], bool], *, absent: bool) -> Location:
     """Rewrite pydantic's location in the sender's spelling, without the labels that unions add."""
     found: list[int | str] = []
@@ -201,7 +219,8 @@ def _sentence(
     code: str, error: ErrorDetails, location: Location, secret: bool, fields: Iterable[str]
 ) -> tuple[str, str]:
     context: Mapping[str, Any] = error.get("ctx", {})
-    name = next((step for step in reversed(location) if isinstance(step, str)), "the document")
+    key = next((step for step in reversed(location) if isinstance(step, str)), None)
+    name = "the document" if key is None else name_of(key)
     if "message" in context:
         text = str(context["message"])
         return (f"{name}: {text}" if location else text), str(context["fix"])
@@ -210,7 +229,7 @@ def _sentence(
         case "missing-field":
             return f"{name} is missing", f"add {name}"
         case "unknown-field":
-            guess = did_you_mean(name, fields)
+            guess = did_you_mean(key or "", fields)
             return f"{name} is not known here", f"write {guess} instead" if guess else f"remove {name}"
         case "not-allowed":
             allowed = re.findall(r"'([^']*)'", str(context.get("expected", "")))

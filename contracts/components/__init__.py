@@ -20,7 +20,7 @@ from contracts.components.infrastructure import Clickhouse, Kafka, Mongodb, Post
 from contracts.components.platforms import CamundaOrchestrator, RealtimePlatform
 from contracts.components.providers import Auth0Idp, NeonPostgres
 from contracts.components.secrets import REDACTED, scrub, segments
-from contracts.violations import ContractViolation, did_you_mean, fold, from_validation_error, path_of, quote
+from contracts.violations import ContractViolation, did_you_mean, fold, from_validation_error, name_of, path_of, quote
 
 __all__ = ["PROPERTIES", "ComponentProperties", "parse", "strip_secrets", "suggest_type", "unknown_properties"]
 
@@ -67,7 +67,7 @@ def parse(type_name: str, properties: Mapping[str, Any] | None, path: str = "$")
                 raise ContractViolation(
                     "secret-value",
                     path_of((key,), path),
-                    f"{key} of a {type_name} holds secrets, which must not travel in events",
+                    f"{name_of(key)} of a {type_name} holds secrets, which must not travel in events",
                     CREDENTIALS_FIX,
                 )
     try:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
@@ -30,7 +29,8 @@ CREDENTIALS_FIX: Final = (
 class Properties(BaseModel):
     """An object within properties; `spellings` lists further names of a field, the documented one first."""
 
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+    # Built on first use: a command that needs one type, or none, should not wait for all sixteen.
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, defer_build=True)
     spellings: ClassVar[Spellings] = {}
     _folded: ClassVar[Mapping[str, str]] = {}
 
@@ -48,7 +48,7 @@ class Properties(BaseModel):
     @classmethod
     def field_of(cls, key: str) -> str | None:
         """Return the field that a sender's spelling means, None for an unknown property."""
-        return cls._folded.get(_fold_cached(key))
+        return cls._folded.get(fold(key))
 
     @classmethod
     def documented(cls, field: str) -> str:
@@ -151,11 +151,6 @@ Count = Annotated[int, Field(ge=0, le=1000)]
 Scalar = str | bool | int | float | None
 Environment = dict[str, Scalar]
 Objects = list[dict[str, Any]]
-
-
-@lru_cache(maxsize=4096)
-def _fold_cached(key: str) -> str:
-    return fold(key)
 
 
 def _camel(field: str) -> str:

@@ -154,6 +154,13 @@ def test_long_values_are_cut() -> None:
     assert len(str(caught.value)) < 250
 
 
+@pytest.mark.parametrize("key", ["high" + "_" * 9000 + "availability", "-" * 9000 + "credentials"])
+def test_long_names_are_cut(key: str) -> None:
+    with pytest.raises(ContractViolation) as caught:
+        parse("postgresql", {key: "x"})
+    assert len(str(caught.value)) < 400
+
+
 def test_unknown_types_are_guessed() -> None:
     assert suggest_type("postgres") == "postgresql"
     assert suggest_type("webservise") == "webservice"

@@ -203,3 +203,11 @@ def test_the_namespace_must_be_the_subjects() -> None:
     with pytest.raises(ContractViolation) as caught:
         check_namespace(parse_subject(oam_subject("other", "orders")), event)
     assert caught.value.code == "wrong-namespace"
+
+
+@pytest.mark.parametrize("key", ["x" * 9000, "line\nbreak", "\x1b[2J"])
+def test_hostile_names_are_shown_on_one_short_line(key: str) -> None:
+    with pytest.raises(ContractViolation) as caught:
+        request(components=[], **{key: 1})
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400

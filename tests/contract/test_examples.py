@@ -21,7 +21,8 @@ from contracts.status import STATUS
 from contracts.violations import ContractViolation, from_validation_error
 from tests.contract.library import EXAMPLES, examples, schema
 
-IN, OUT = set(InboundType), set(OutboundType)
+IN: set[str] = set(InboundType)
+OUT: set[str] = set(OutboundType)
 VALID, INVALID = list(examples("valid")), list(examples("invalid"))
 
 
@@ -109,6 +110,31 @@ def test_invalid_properties(type_name: str, example: Any) -> None:
         with pytest.raises(ContractViolation) as caught:
             components.parse(type_name, properties)
         check(caught.value, example["expect"])
+
+
+ONLY_MODELS_SEE = {
+    "attribute-name-with-dash",
+    "clusters-as-text",
+    "duplicate-component-names",
+    "repository-with-password",
+    "resolver-with-password",
+    "two-spellings",
+    "values-not-json",
+}
+
+
+def test_schemas_refuse_what_a_schema_can_refuse() -> None:
+    passed = set()
+    for kind, name, example in INVALID:
+        if "event" in example and kind in IN:
+            folder, document = "events", example["event"]
+        elif "properties" in example:
+            folder, document = "components", example["properties"]
+        else:
+            continue
+        if jsonschema.Draft202012Validator(schema(folder, kind)).is_valid(document):
+            passed.add(name)
+    assert passed == ONLY_MODELS_SEE
 
 
 def test_every_type_has_enough_examples() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from functools import partial
 from typing import Any
 
 import pytest
@@ -85,13 +86,13 @@ def test_mutated_events(seed: int) -> None:
     for _ in range(400):
         raw = strict_json.dumps(mutate(chance.choice(EVENTS), chance))
         headers = chance.choice([None, {}, {"ce-specversion": "1.0"}, {"Content-Type": "text/xml"}])
-        event, violation = outcome(lambda raw=raw, headers=headers: decode(headers, raw))
+        event, violation = outcome(partial(decode, headers, raw))
         if violation is not None:
             check(violation)
             continue
         read += 1
         if isinstance(event, InboundEvent) and event.type is InboundType.PROVISIONING_REQUESTED:
-            assert expand(event.data) or not event.data.components
+            assert expand(event.data) or event.data.model_dump()["components"] == []  # type: ignore[arg-type]
     assert read > 20
 
 
@@ -105,7 +106,7 @@ def test_mutated_properties(seed: int) -> None:
         properties["credentials"] = chance.choice([None, CANARY, {"a": CANARY}])
         clean, _ = components.strip_secrets(type_name, properties)
         assert CANARY not in json.dumps(clean)
-        model, violation = outcome(lambda clean=clean, name=type_name: components.parse(name, clean))
+        model, violation = outcome(partial(components.parse, type_name, clean))
         if violation is not None:
             check(violation)
         else:
@@ -120,6 +121,6 @@ def test_broken_bytes(seed: int) -> None:
         for _ in range(chance.randint(1, 5)):
             at = chance.randrange(len(raw))
             raw[at : at + chance.randint(0, 3)] = chance.randbytes(chance.randint(0, 3))
-        _, violation = outcome(lambda raw=bytes(raw): decode(None, raw))
+        _, violation = outcome(partial(decode, None, bytes(raw)))
         if violation is not None:
             check(violation)

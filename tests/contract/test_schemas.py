@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -14,6 +15,7 @@ from contracts.components import PROPERTIES
 from contracts.json_schema import DIALECT
 from contracts.names import InboundType, OutboundType
 from contracts.streams import topology
+from contracts.violations import ContractViolation
 from tests.contract.library import PACKAGE, schema
 
 SCHEMAS = sorted((PACKAGE / "schemas").rglob("*.json"))
@@ -77,16 +79,16 @@ def test_schema_takes_every_spelling_that_the_model_takes(type_name: str) -> Non
         camel = "".join(part.capitalize() if at else part for at, part in enumerate(field.split("_")))
         for word in {field, field.replace("_", "-"), camel, *model.spellings.get(field, ())}:
             name = word.rstrip("_-")
-            wrong = {name: [[]]}
+            wrong: dict[str, object] = {name: [[]]}
             assert model.field_of(name) == field
             assert not validator.is_valid(wrong), name
-            with pytest.raises(components.ContractViolation) as caught:
+            with pytest.raises(ContractViolation) as caught:
                 components.parse(type_name, wrong)
             assert caught.value.path.startswith(f"$.{name}")
 
 
-def asyncapi() -> dict:
-    document: dict = yaml.safe_load((PACKAGE / "asyncapi.yaml").read_text())
+def asyncapi() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((PACKAGE / "asyncapi.yaml").read_text())
     return document
 
 
