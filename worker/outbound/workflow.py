@@ -23,7 +23,7 @@ from hera.workflows.models import (
 
 from contracts.names import MANAGED_BY, Annotation, Label
 from worker.domain.model import Action, ComponentSpec
-from worker.domain.record import ComponentRecord, Record, State
+from worker.domain.record import ComponentRecord, Phase, Record, State
 from worker.errors import Rejected
 from worker.outbound.record_codec import dumps
 from worker.outbound.workflow_text import annotation, digest, escape_json, label_value, literal
@@ -62,8 +62,8 @@ class WorkflowSettings:
     instance: str = "default"
     namespace: str = "argo"
     service_account: str = "platform-workflows"
-    ttl_seconds: int = 7 * 86400
-    deadline_seconds: int = 6 * 3600
+    ttl_seconds: int = 86400
+    deadline_seconds: int = 3600
 
 
 class HeraWorkflowBuilder:
@@ -165,8 +165,10 @@ def _annotations(app: AppKey, uid: str, run: Run, record: Record | None) -> dict
 def _snapshot(app: AppKey, run: Run, record: Record | None) -> str:
     """Return what ``state rebuild`` needs: the record as of this run, without what the Workflow's body says already."""
     known = record or Record(app, components=tuple(_component(task, run) for task in run.tasks))
-    tasks = tuple(replace(task, depends_on=(), parameters={}, reason="") for task in run.tasks)
-    kept = replace(known, order=run.order, run=replace(run, tasks=tasks), stale_runs=(), dispositions=(), tombstones=())
+    slim = tuple(replace(task, depends_on=(), parameters={}, reason="") for task in run.tasks)
+    # The phase is that of the intent, so that building the same run again after a crash gives the same bytes.
+    run = replace(run, tasks=slim, phase=Phase.INTENDED)
+    kept = replace(known, order=run.order, run=run, stale_runs=(), dispositions=(), tombstones=())
     text = escape_json(dumps(kept).decode())
     return text if len(text) <= _MAX_SNAPSHOT else ""
 
