@@ -1,0 +1,283 @@
+"""Where crash tests happen: a real broker, an API server, the simulated controller, and workers as processes of their own.
+
+The test process publishes, kills and looks; it shares nothing with the workers but the broker and the API server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+from uuid import uuid4
+
+import nats
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from contracts import names, strict_json
+from contracts.streams import Topology, topology
+from tests.crash.history import DeadLetter, Executed, History, Made, Published, Told
+from tests.support.nats import NatsServer
+from worker.dev.argo.client import GROUP, ApiClient
+from worker.dev.argo.controller import ArgoController
+from worker.dev.argo.runner import ContractRunner, TaskCall, TaskResult
+from worker.dev.kubernetes.kubeconfig import write
+from worker.dev.kubernetes.server import KubernetesApi
+from worker.domain.record import Record
+from worker.outbound.record_codec import loads
+from worker.outbound.streams import Streams, tailored
+
+ACK_WAIT = 2.0
+_ROOT = Path(__file__).parents[2]
+_POLL = 0.05
+
+
+@dataclass
+class RecordingRunner:
+    """Carries tasks out and keeps what it did, in the order in which it did it."""
+
+    inner: ContractRunner = field(default_factory=lambda: ContractRunner(delay=0.01))
+    executed: list[Executed] = field(default_factory=list)
+
+    async def run(self, call: TaskCall) -> TaskResult:
+        """Carry one task out."""
+        parameters = call.parameters
+        app = f"{parameters['namespace']}/{parameters['application']}"
+        value = parameters.get("size") or parameters.get("repository") or ""
+        result = await self.inner.run(call)
+        if result.phase == "Succeeded":
+            self.executed.append(Executed(app, parameters["component"], call.workflow, call.entry, value))
+        return result
+
+
+@dataclass
+class WorkerProcess:
+    """One worker process; its log is kept for failures."""
+
+    process: asyncio.subprocess.Process
+    log: Path
+
+    async def ended(self, within: float) -> int:
+        """Wait for its end and return its exit code."""
+        return await asyncio.wait_for(self.process.wait(), within)
+
+    async def stop(self) -> None:
+        """Ask it to end, and make sure that it has."""
+        if self.process.returncode is None:
+            self.process.terminate()
+            try:
+                await asyncio.wait_for(self.process.wait(), 15)
+            except TimeoutError:
+                self.process.kill()
+                await self.process.wait()
+
+
+class Arena:
+    """One broker, one API server, one controller; use as an async context manager."""
+
+    def __init__(self, folder: Path, *, kubeconfig: Path | None = None, runner: RecordingRunner | None = None) -> None:
+        """Prepare.
+
+        Args:
+            folder: For logs and the kubeconfig.
+            kubeconfig: Of a real API server; without one the embedded API is started.
+            runner: Carries tasks out.
+        """
+        self._folder = folder
+        self._given = kubeconfig
+        self._stack = AsyncExitStack()
+        self._count = 0
+        self.namespace = f"argo-{uuid4().hex[:8]}"
+        self.runner = runner or RecordingRunner()
+        self.history = History()
+        self.workers: list[WorkerProcess] = []
+
+    async def __aenter__(self) -> Self:
+        self.nats = self._stack.enter_context(NatsServer())
+        if self._given is None:
+            self.api = KubernetesApi()
+            await self.api.start()
+            self._stack.push_async_callback(self.api.stop)
+            self.kubeconfig = self._folder / "kubeconfig"
+            write(self.kubeconfig, self.api.kubeconfig())
+        else:
+            self.kubeconfig = self._given
+        self.kube = await self._stack.enter_async_context(ApiClient.from_kubeconfig(self.kubeconfig))
+        await self._create_namespace()
+        self.client = await nats.connect(self.nats.url)
+        self._stack.push_async_callback(self.client.close)
+        self.js = self.client.jetstream()
+        await self._streams()
+        controller = ArgoController(
+            ApiClient.from_kubeconfig(self.kubeconfig), namespace=self.namespace, runner=self.runner
+        )
+        await self._stack.enter_async_context(controller)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for worker in self.workers:
+            await worker.stop()
+        await self._stack.aclose()
+
+    async def _create_namespace(self) -> None:
+        await self.kube.call("POST", "/api/v1/namespaces", {"metadata": {"name": self.namespace}})
+
+    async def _streams(self) -> None:
+        declared = tailored(topology("dev"), stream=names.EVENTS_STREAM, consumer=names.CONSUMER)
+        consumers = {name: replace(one, ack_wait=ACK_WAIT) for name, one in declared.consumers.items()}
+        await apply_streams(self.client, replace(declared, consumers=consumers))
+
+    async def worker(self, *arguments: str, **environment: str) -> WorkerProcess:
+        """Start a worker process; ``arguments`` are those of ``tests.crash.worker``."""
+        self._count += 1
+        log = self._folder / f"worker-{self._count}.log"
+        settings = {
+            "NATS_URL": self.nats.url,
+            "KUBECONFIG": str(self.kubeconfig),
+            "WORKFLOW_NAMESPACE": self.namespace,
+            "HTTP_HOST": "127.0.0.1",
+            "HTTP_PORT": "0",
+            "GRACEFUL_TIMEOUT": "5",
+            **environment,
+        }
+        with log.open("wb") as out:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "tests.crash.worker",
+                *arguments,
+                cwd=_ROOT,
+                env={**os.environ, **settings},
+                stdout=out,
+                stderr=out,
+            )
+        worker = WorkerProcess(process, log)
+        self.workers.append(worker)
+        return worker
+
+    async def publish(self, event: Mapping[str, Any], rank: int, **facts: Any) -> Published:
+        """Publish one CloudEvent about an Application and note it in the history."""
+        application = event["data"]["application"]["metadata"]
+        return await self.publish_raw(
+            names.oam_subject(application["namespace"], application["name"]),
+            strict_json.dumps(event),
+            event_id=event["id"],
+            app=f"{application['namespace']}/{application['name']}",
+            rank=rank,
+            **facts,
+        )
+
+    async def publish_raw(self, subject: str, body: bytes, *, event_id: str, app: str, **facts: Any) -> Published:
+        """Publish bytes and note them in the history."""
+        headers = {"Content-Type": names.CLOUDEVENTS_JSON}
+        ack = await self.js.publish(subject, body, headers=headers)
+        published = Published(ack.seq, event_id, app, body, **facts)
+        self.history.published.append(published)
+        return published
+
+    async def drained(self, within: float) -> None:
+        """Wait until the consumer has nothing waiting and nothing in hand.
+
+        Raises:
+            TimeoutError: with the logs of the workers.
+        """
+        await self._until(self._is_drained, within, "the consumer is not drained")
+
+    async def at_rest(self, within: float) -> None:
+        """Wait until everything is handled, all Workflows are over and all records know it."""
+        await self.drained(within)
+        await self._until(self._is_at_rest, within, "not everything is at rest")
+
+    async def _is_drained(self) -> bool:
+        info = await self.js.consumer_info(names.EVENTS_STREAM, names.CONSUMER)
+        self.history.pending = (info.num_pending or 0) + (info.num_ack_pending or 0)
+        return self.history.pending == 0
+
+    async def _is_at_rest(self) -> bool:
+        if not await self._is_drained():
+            return False
+        workflows = await self.workflows()
+        over = all(one["metadata"]["labels"].get("workflows.argoproj.io/completed") == "true" for one in workflows)
+        return over and not any(record.unfinished for record in (await self.records()).values())
+
+    async def _until(self, condition: Callable[[], Awaitable[bool]], within: float, what: str) -> None:
+        end = time.monotonic() + within
+        while not await condition():
+            if time.monotonic() > end:
+                logs = "".join(f"\n--- {w.log.name}\n{w.log.read_text()[-3000:]}" for w in self.workers[-3:])
+                raise TimeoutError(f"{what} after {within} s; {self.history.pending} pending{logs}")
+            await asyncio.sleep(_POLL)
+
+    async def workflows(self) -> list[dict[str, Any]]:
+        """Return all Workflows of the API server; nothing deletes any in these tests, so these are all ever made."""
+        found: list[dict[str, Any]] = (await self.kube.call("GET", f"{GROUP}/namespaces/{self.namespace}/workflows"))[
+            "items"
+        ]
+        return found
+
+    async def records(self) -> dict[str, Record]:
+        """Return all records by ``namespace/name``."""
+        records = [loads(m.data, m.subject) async for m in self._stored(f"KV_{names.STATE_BUCKET}", "$KV.*.app.>")]
+        return {str(record.app): record for record in records}
+
+    async def collect(self) -> History:
+        """Read back what happened."""
+        history = self.history
+        history.told = [_told(m.data) async for m in self._stored(names.STATUS_STREAM, names.STATUS_SUBJECTS)]
+        history.dead = [_dead(m) async for m in self._stored(names.DLQ_STREAM, names.DLQ_SUBJECTS)]
+        history.made = [_made(one) for one in await self.workflows()]
+        history.executed = list(self.runner.executed)
+        return history
+
+    async def _stored(self, stream: str, subjects: str) -> AsyncIterator[Msg]:
+        """Read all messages of a stream once, oldest first."""
+        info = await self.js.stream_info(stream, subjects_filter=subjects)
+        expected = sum((info.state.subjects or {}).values())
+        if not expected:
+            return
+        reader = await self.js.subscribe(subjects, stream=stream, ordered_consumer=True)
+        try:
+            for _ in range(expected):
+                yield await reader.next_msg(timeout=5)
+        finally:
+            await reader.unsubscribe()
+
+
+async def apply_streams(client: Client, declared: Topology) -> None:
+    """Create streams, consumer and bucket."""
+    await Streams(client, declared).apply()
+
+
+def _told(body: bytes) -> Told:
+    event = json.loads(body)
+    data = event["data"]
+    kind = event["type"].split(".")[-2]
+    run = data.get("run") or {}
+    return Told(data["cause"].get("id", ""), event["delivery"], kind, data["disposition"], run.get("name", ""))
+
+
+def _dead(message: Msg) -> DeadLetter:
+    headers = message.headers or {}
+    return DeadLetter(
+        int(headers["Dlq-Sequence"]), message.data, headers.get("Dlq-Reason", ""), headers.get("Dlq-Path", "")
+    )
+
+
+def _made(workflow: Mapping[str, Any]) -> Made:
+    meta = workflow["metadata"]
+    notes = meta["annotations"]
+    return Made(
+        meta["uid"],
+        meta["name"],
+        f"{notes['platform.io/namespace']}/{notes['platform.io/application']}",
+        notes["platform.io/order"],
+        notes["platform.io/attempt"],
+        notes["platform.io/delivery"],
+    )
