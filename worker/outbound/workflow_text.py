@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 #: Control characters, what YAML takes for a line break or for invisible, and halves of surrogate pairs.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x1f]")
 _LABEL = re.compile(r"(?=.{1,63}\Z)[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?")
-_NOT_LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
+_NOT_CONTROL = re.compile("[\x00-\x1f]")
+_LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
 _MAX_ANNOTATION = 512
 
 
@@ -84,4 +86,5 @@ def _is_json(text: str) -> bool:
         json.loads(text)
     except (ValueError, RecursionError):
         return False
-    return _UNSAFE.search(text) is None or "\n" not in text
+    # Raw control characters can only stand between the values, where no escape can take their place.
+    return _CONTROL.search(text) is None
