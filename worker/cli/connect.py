@@ -1,4 +1,8 @@
-"""The one place where a command gets at NATS: connects, runs one coroutine, disconnects."""
+"""Where commands get at NATS and the Kubernetes API: connect, run one coroutine, disconnect.
+
+The composition root of the servers (``bootstrap``) imports everything that they need; commands of a few requests
+are wired here instead, each with the one library that it uses, so that they start at once.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,22 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from worker.outbound.desk import Desk
+    from worker.outbound.kubernetes_api import KubernetesWorkflows
+    from worker.outbound.streams import Streams
+    from worker.settings import Settings
 
 T = TypeVar("T")
+
+
+def settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        SettingsError: It does not fit.
+    """
+    from worker.settings import Settings  # noqa: PLC0415 - pydantic, which --help need not load
+
+    return Settings.from_environment(os.environ)
 
 
 def with_desk(work: Callable[[Desk], Awaitable[T]]) -> T:
@@ -21,10 +39,52 @@ def with_desk(work: Callable[[Desk], Awaitable[T]]) -> T:
         Unavailable: NATS does not answer.
     """
     from worker.outbound.desk import open_desk  # noqa: PLC0415 - only commands that talk to NATS pay for its client
-    from worker.settings import Settings  # noqa: PLC0415
 
     async def session() -> T:
-        async with open_desk(Settings.from_environment(os.environ)) as desk:
+        async with open_desk(settings()) as desk:
             return await work(desk)
 
     return asyncio.run(session())
+
+
+def with_streams(work: Callable[[Streams], Awaitable[T]]) -> T:
+    """Run ``work`` with what creates and compares streams, and return its result.
+
+    Raises:
+        SettingsError: The environment does not fit.
+        Unavailable: NATS does not answer.
+    """
+    from contracts.streams import topology  # noqa: PLC0415
+    from worker.outbound.desk import connected  # noqa: PLC0415
+    from worker.outbound.streams import Streams, tailored  # noqa: PLC0415
+
+    async def session() -> T:
+        found = settings()
+        declared = tailored(
+            topology("dev" if found.nats_replicas == 1 else "production"),
+            stream=found.nats_stream_name,
+            consumer=found.nats_consumer_group,
+            replicas=found.nats_replicas,
+        )
+        async with connected(found) as client:
+            return await work(Streams(client, declared, timeout=found.publish_timeout))
+
+    return asyncio.run(session())
+
+
+async def stop_workflow(name: str) -> bool:
+    """Stop a Workflow through the Kubernetes API; ``False`` if it is gone.
+
+    Raises:
+        Unavailable: The API does not answer, or refuses.
+    """
+    from worker.outbound.kubernetes_api import KubernetesWorkflows  # noqa: PLC0415 - aiohttp and the client's models
+    from worker.outbound.kubernetes_client import KubernetesAccess, KubernetesClient  # noqa: PLC0415
+
+    found = settings()
+    access = KubernetesAccess(
+        kubeconfig=str(found.kubeconfig or ""), total_timeout=found.kube_api_timeout, connect_timeout=2.0
+    )
+    async with KubernetesClient(access) as client:
+        workflows: KubernetesWorkflows = KubernetesWorkflows(client, found.workflow_namespace)
+        return await workflows.stop(name, "")

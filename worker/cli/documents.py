@@ -10,12 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import click
 
 from contracts import cloudevents, strict_json
 from contracts.application import is_application
@@ -129,7 +128,7 @@ def request(event_type: InboundType, data: Mapping[str, Any], *, event_id: str, 
 
 def _text(file: str, name: str) -> str:
     try:
-        raw = click.get_binary_stream("stdin").read() if file == "-" else Path(file).read_bytes()
+        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         return raw.decode("utf-8-sig")
     except OSError as error:
         raise ContractViolation(

@@ -6,7 +6,6 @@ The worker's own adapters keep a connection alive for ever and write; a person's
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -170,9 +169,20 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
     Raises:
         Unavailable: No server answers.
     """
+    async with connected(settings) as client:
+        yield Desk(client, settings)
+
+
+@contextlib.asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[Client]:
+    """Connect or give up within seconds, say nothing, and disconnect at the end.
+
+    Raises:
+        Unavailable: No server answers.
+    """
     client = await _connect(settings)
     try:
-        yield Desk(client, settings)
+        yield client
     finally:
         await client.close()
 
@@ -189,7 +199,7 @@ async def _connect(settings: Settings) -> Client:
     }
     try:
         return await nats.connect(**keywords)
-    except (nats.errors.Error, OSError, asyncio.TimeoutError) as error:
+    except (nats.errors.Error, OSError, TimeoutError) as error:
         servers = ", ".join(_without_user(address) for address in settings.nats_url)
         raise Unavailable(
             SYSTEM, f"no connection to {servers} ({type(error).__name__}): is it running, and is NATS_URL right?"

@@ -1,0 +1,147 @@
+"""``dlq``: look at events that could not be carried out, and send them again once their cause is gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.cli.connect import with_desk
+from worker.cli.dead_letter import DeadLetter
+from worker.cli.exits import CliError, Exit
+from worker.cli.output import TABLE, clean, console, emit, note, output_option, table, text, working
+from worker.cli.replay import Replay, replay_all
+
+if TYPE_CHECKING:
+    from worker.outbound.desk import Desk
+
+#: Characters of a body that `show` prints.
+_PREVIEW = 4_000
+
+
+@click.group(name="dlq")
+def group() -> None:
+    """List, show and replay dead letters."""
+
+
+_class_option = click.option("--class", "error_class", metavar="CLASS", help="Only those rejected for this reason.")
+_namespace_option = click.option("-n", "--namespace", help="Only those of this namespace.")
+
+
+@group.command(name="list")
+@_class_option
+@_namespace_option
+@output_option
+def list_command(error_class: str | None, namespace: str | None, output: str) -> None:
+    """List the dead letters of the last 30 days, oldest first."""
+    with working("reading the DLQ …"):
+        letters = with_desk(lambda desk: read_letters(desk, error_class, namespace))
+    if output != TABLE:
+        emit([one.to_json() for one in letters], output)
+        return
+    rows = [
+        (
+            one.sequence,
+            one.first_seen,
+            f"{one.namespace}/{one.name}",
+            text(one.error_class, "red"),
+            one.path,
+            one.reason,
+        )
+        for one in letters
+    ]
+    console().print(table(("no.", "event of", "application", "class", "path", "reason"), rows))
+
+
+@group.command()
+@click.argument("sequence", type=click.IntRange(min=1))
+@output_option
+def show(sequence: int, output: str) -> None:
+    """Show the dead letter SEQUENCE: why, the headers that the event came with, and its body."""
+
+    async def look(desk: Desk) -> DeadLetter:
+        return await _existing(desk, sequence)
+
+    letter = with_desk(look)
+    body = letter.body.decode("utf-8", "replace")
+    if output != TABLE:
+        emit(letter.to_json() | {"headers": letter.original_headers(), "body": body}, output)
+        return
+    out = console()
+    about = [
+        ("class", text(letter.error_class, "red")),
+        ("reason", letter.reason),
+        ("path", letter.path),
+        ("application", f"{letter.namespace}/{letter.name}"),
+        ("subject", letter.subject),
+        ("event", f"{letter.stream}:{letter.event_sequence}"),
+        ("deliveries", letter.deliveries),
+        ("stored at", letter.first_seen),
+        *((f"header {name}", value) for name, value in letter.original_headers().items()),
+        ("bytes", len(letter.body)),
+    ]
+    out.print(table(("what", "value"), about))
+    # Line breaks of the body stay; every other control character is made visible.
+    for line in body[:_PREVIEW].splitlines():
+        out.print(text(clean(line)), soft_wrap=True)
+    if len(body) > _PREVIEW:
+        out.print(text(f"… {len(body) - _PREVIEW} more characters, see --output json", "dim"))
+
+
+@group.command()
+@click.argument("sequence", type=click.IntRange(min=1), required=False)
+@click.option("--all", "everything", is_flag=True, help="Replay all that the filters let through.")
+@_class_option
+@_namespace_option
+@click.option("--force", is_flag=True, help="Replay also what is older than what is recorded.")
+@output_option
+def replay(
+    sequence: int | None, everything: bool, error_class: str | None, namespace: str | None, force: bool, output: str
+) -> None:
+    """Publish the dead letter SEQUENCE again, byte by byte, on the subject that it came on.
+
+    An event that is older than what is recorded of its application is refused: it would be superseded, or, if it
+    carries no generation, would pass for the newest. --force sends it all the same.
+
+    Exit code 5 if something was refused, or not stored because it was replayed within the last two minutes.
+    """
+    if (sequence is None) is not everything:
+        raise click.UsageError("give one SEQUENCE, or --all (with --class or --namespace)")
+
+    async def work(desk: Desk) -> list[Replay]:
+        if sequence is not None:
+            letters = [await _existing(desk, sequence)]
+        else:
+            letters = await read_letters(desk, error_class, namespace)
+        return await replay_all(desk, letters, force=force)
+
+    with working("replaying …"):
+        done = with_desk(work)
+    if output != TABLE:
+        emit([one.to_json() for one in done], output)
+    else:
+        rows = [
+            (r.letter.sequence, f"{r.letter.namespace}/{r.letter.name}", r.outcome, r.sequence or "", r.reason)
+            for r in done
+        ]
+        console().print(table(("no.", "application", "outcome", "stored as", "why"), rows))
+    if any(one.outcome != "replayed" for one in done):
+        note("not everything was replayed")
+        raise click.exceptions.Exit(Exit.REFUSED)
+
+
+async def read_letters(desk: Desk, error_class: str | None, namespace: str | None) -> list[DeadLetter]:
+    """Return the dead letters that both filters let through; ``None`` lets all through."""
+    letters = [DeadLetter.read(letter) async for letter in desk.dead_letters("platform.dlq.*.*.*")]
+    return [
+        one
+        for one in letters
+        if (error_class is None or one.error_class == error_class) and (namespace is None or one.namespace == namespace)
+    ]
+
+
+async def _existing(desk: Desk, sequence: int) -> DeadLetter:
+    letter = await desk.dead_letter(sequence)
+    if letter is None:
+        raise CliError(Exit.NOT_FOUND, f"there is no dead letter {sequence}", "see platform-worker dlq list")
+    return DeadLetter.read(letter)
