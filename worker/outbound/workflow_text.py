@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f]")
 _LABEL = re.compile(r"(?=.{1,63}\Z)[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?")
-_NOT_CONTROL = re.compile("[\x00-\x1f]")
-_LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
+_NOT_LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
 _MAX_ANNOTATION = 512
 
 
