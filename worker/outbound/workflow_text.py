@@ -22,6 +22,7 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f]")
 _LABEL = re.compile(r"(?=.{1,63}\Z)[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?")
 _NOT_LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
+_TAG = re.compile(r"\{(?=\{)")
 _MAX_ANNOTATION = 512
 
 
@@ -62,7 +63,7 @@ def escape_json(text: str) -> str:
 
 def annotation(text: str) -> str:
     """Return a foreign text for an annotation: short, on one line, without tags."""
-    clean = _UNSAFE.sub("?", text).replace("{{", "{ {")
+    clean = _TAG.sub("{ ", _UNSAFE.sub("?", text))
     return clean if len(clean) <= _MAX_ANNOTATION else f"{clean[: _MAX_ANNOTATION - 1]}…"
 
 
