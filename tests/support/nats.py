@@ -1,21 +1,27 @@
 """The real nats-server for tests: the product's own starter, with the faults that only a test wants.
 
 ``kill`` is a crash (SIGKILL, the store stays), ``freeze`` is a server that holds its connections and answers nothing
-(SIGSTOP), ``restart`` comes back on the same port with the same store.
+(SIGSTOP), ``restart`` comes back on the same port with the same store. Where Docker runs, the tests in `tests/nats`
+that ask for ``nats_server`` run a second time on the official image.
 """
 
 from __future__ import annotations
 
+import functools
+import os
 import signal
 import time
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
+import docker
+import docker.errors
 import pytest
 
 from worker.dev.nats_server import EmbeddedNats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
 
 _POLL = 0.005
@@ -35,6 +41,15 @@ class NatsServer(EmbeddedNats):
     def thaw(self) -> None:
         """Go on after `freeze`; everything that clients sent meanwhile is handled now."""
         self._live().send_signal(signal.SIGCONT)
+
+    def configure(self, config: Mapping[str, Any]) -> None:
+        """Replace the configuration that was given at first; the next start or `reload` uses it."""
+        self._config = dict(config)
+
+    def reload(self) -> None:
+        """Let the running server read its configuration again (SIGHUP), for example to revoke credentials."""
+        self._write_config()
+        self._live().send_signal(signal.SIGHUP)
 
     async def stop(self, grace: float = 10.0) -> None:
         """Stop as `EmbeddedNats.stop` does; a frozen server is thawed first, or it could not."""
@@ -65,7 +80,35 @@ class NatsServer(EmbeddedNats):
 
 
 @pytest.fixture
-def nats_server() -> Iterator[NatsServer]:
+def nats_server(request: pytest.FixtureRequest) -> Iterator[NatsServer]:
     """A fresh nats-server with JetStream and an empty store, for this test alone (starts in about 30 ms)."""
-    with NatsServer() as server:
+    with request.param() if hasattr(request, "param") else NatsServer() as server:
         yield server
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the NATS suite on the official image too, where a Docker engine answers."""
+    if "nats_server" not in metafunc.fixturenames or "nats" not in metafunc.definition.path.parent.parts:
+        return
+    if docker_answers():
+        servers = [pytest.param(NatsServer, id="wheel"), pytest.param(_image, id="image", marks=pytest.mark.docker)]
+        metafunc.parametrize("nats_server", servers, indirect=True)
+
+
+@functools.cache
+def docker_answers() -> bool:
+    """Whether a Docker engine can be used; asks only if there is a sign of one."""
+    if not (os.environ.get("DOCKER_HOST") or Path("/var/run/docker.sock").exists()):
+        return False
+    try:
+        client = docker.from_env(timeout=5)
+    except docker.errors.DockerException:
+        return False
+    client.close()
+    return True
+
+
+def _image() -> NatsServer:
+    from tests.support.nats_image import NatsImage  # imports testcontainers, which takes a while
+
+    return NatsImage()
