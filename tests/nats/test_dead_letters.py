@@ -12,7 +12,7 @@ from contracts.streams import topology
 from tests.support.nats import NatsServer
 from worker.domain.events import AppKey, Delivery, InboundMessage
 from worker.errors import Rejected, Unavailable
-from worker.outbound.dead_letters import DeadLetterQueue
+from worker.outbound.dead_letters import JetStreamDeadLetters
 from worker.outbound.jetstream import JetStream
 from worker.outbound.streams import Streams
 
@@ -61,7 +61,7 @@ async def test_a_dead_letter_has_the_original_bytes_and_all_headers_of_the_contr
         "Nats-Expected-Last-Msg-Id": "x",
         "Dlq-Class": "forged",
     }
-    await DeadLetterQueue(JetStream(client)).publish(message(body, headers=headers), APP, ERROR)
+    await JetStreamDeadLetters(JetStream(client)).publish(message(body, headers=headers), APP, ERROR)
     found = await newest(client)
     assert found.data == body
     assert found.subject == "platform.dlq.team.my=2Eapp.unknown-type"
@@ -82,7 +82,7 @@ async def test_a_dead_letter_has_the_original_bytes_and_all_headers_of_the_contr
 
 
 async def test_a_repetition_is_stored_once(client: nats.NATS) -> None:
-    queue = DeadLetterQueue(JetStream(client))
+    queue = JetStreamDeadLetters(JetStream(client))
     for sequence in (7, 7, 8):
         await queue.publish(message(sequence=sequence), APP, ERROR)
     assert (await client.jetstream().stream_info("PLATFORM_DLQ")).state.messages == 2
@@ -97,7 +97,7 @@ async def test_at_the_servers_limit_headers_give_way_and_the_body_does_not(spare
         await Streams(client, topology("dev")).apply()
         body = b"x" * (limit - 700 - spare)
         headers = {f"h{i}": "v" * 100 * i for i in range(10)}
-        await DeadLetterQueue(JetStream(client)).publish(message(body, headers=headers), APP, error)
+        await JetStreamDeadLetters(JetStream(client)).publish(message(body, headers=headers), APP, error)
         assert client.is_connected
         found = await newest(client)
         assert found.data == body
@@ -112,7 +112,7 @@ async def test_at_the_servers_limit_headers_give_way_and_the_body_does_not(spare
 
 async def test_hostile_text_cannot_break_a_header(client: nats.NATS) -> None:
     error = Rejected("x", "a\r\nNats-TTL: 1\r\n\r\nb\x00\ud800", path="$['\n']")
-    await DeadLetterQueue(JetStream(client)).publish(message(headers={"h": "é\t1"}), APP, error)
+    await JetStreamDeadLetters(JetStream(client)).publish(message(headers={"h": "é\t1"}), APP, error)
     found = await newest(client)
     assert found.headers["Dlq-Reason"] == "a Nats-TTL: 1 b"
     assert "Nats-TTL" not in found.headers
@@ -122,4 +122,4 @@ async def test_hostile_text_cannot_break_a_header(client: nats.NATS) -> None:
 async def test_a_full_or_missing_dlq_is_an_error_so_that_nothing_is_terminated(client: nats.NATS) -> None:
     await client.jetstream().delete_stream("PLATFORM_DLQ")
     with pytest.raises(Unavailable):
-        await DeadLetterQueue(JetStream(client, timeout=0.5)).publish(message(), APP, ERROR)
+        await JetStreamDeadLetters(JetStream(client, timeout=0.5)).publish(message(), APP, ERROR)

@@ -175,9 +175,14 @@ class PullLoop:
                 task.cancel()
 
     @property
+    def started(self) -> bool:
+        """Whether the consumer was bound once and pulling began."""
+        return bool(self._loops)
+
+    @property
     def alive(self) -> bool:
         """Whether the tasks that pull, look and beat run."""
-        return bool(self._loops) and not any(loop.done() for loop in self._loops)
+        return self.started and not any(loop.done() for loop in self._loops)
 
     @property
     def silence(self) -> float:

@@ -99,6 +99,7 @@ class Inbound:
         self._metrics = metrics
         self._collaborators: Collaborators | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._stopping = False
         self.consumer: Consumer | None = None
         self.broker = CreditPullBroker(connection, grace=options.grace)
         self.loop = PullLoop(
@@ -131,10 +132,45 @@ class Inbound:
             self.broker, logger=None, lifespan=life, on_startup=[self._connect], on_shutdown=[self._let_go]
         )
 
-    @property
-    def unready(self) -> str:
-        """Why no messages are taken in although everything is bound; ``""`` normally."""
-        return self.consumer.unready if self.consumer else ""
+    def dead(self) -> dict[str, str]:
+        """Return what only a restart can repair; a broker that is away is no such thing."""
+        if self._keeper is None or self._stopping:
+            return {}
+        problems = {}
+        if self._keeper.done():
+            problems["connection"] = "the task that keeps the connection has ended"
+        if self.broker.connection.is_closed:
+            problems["connection"] = "the connection is closed and was not made again"
+        if self.loop.started and not self.loop.alive:
+            problems["subscriber"] = "the task that pulls messages has ended"
+        return problems
+
+    def unready(self) -> dict[str, str]:
+        """Return why no messages are taken in."""
+        if self._stopping:
+            return {"worker": "shutting down"}
+        if self._keeper is None or not self.broker.connection.is_connected:
+            return {"connection": "not connected to the NATS server"}
+        problems = {}
+        if self.loop.binding is None:
+            problems["consumer"] = self.loop.problem
+        elif self.loop.silent:
+            problems["connection"] = f"nothing was heard from the NATS server for {self.loop.silence:.0f} s"
+        if self.consumer is not None and self.consumer.unready:
+            problems["state"] = self.consumer.unready
+        return problems
+
+    def facts(self) -> dict[str, Any]:
+        """Return numbers for people who look at ``/ready``."""
+        loop = self.loop
+        return {
+            "stream": self._options.stream,
+            "consumer": self._options.durable,
+            "in_flight": loop.credits.in_hand,
+            "deferred": self.consumer.deferrals.count() if self.consumer else 0,
+            "pending": loop.lag.pending if loop.lag else None,
+            "ack_pending": loop.lag.ack_pending if loop.lag else None,
+        }
 
     async def _connect(self) -> None:
         client = await self.broker.connect()
@@ -151,6 +187,7 @@ class Inbound:
 
     async def _let_go(self) -> None:
         """Nothing may revive the connection that is closed next."""
+        self._stopping = True
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)

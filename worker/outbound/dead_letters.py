@@ -15,7 +15,7 @@ from worker.outbound.breaker import Breaker, guarded
 from worker.outbound.jetstream import SYSTEM, JetStream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from worker.domain.events import AppKey, InboundMessage
     from worker.errors import Rejected
@@ -30,13 +30,20 @@ _OURS = "dlq-"
 _BLOCK_BYTES, _LINE_BYTES = 12, 4
 
 
-class DeadLetterQueue:
+class JetStreamDeadLetters:
     """Publishes dead letters; implements ``ports.DeadLetters``."""
 
-    def __init__(self, jetstream: JetStream, *, breaker: Breaker | None = None) -> None:
-        """Write through ``jetstream``."""
+    def __init__(
+        self,
+        jetstream: JetStream,
+        *,
+        breaker: Breaker | None = None,
+        count: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Write through ``jetstream``; call ``count`` with the error's class for each dead letter that is stored."""
         self.breaker = breaker or Breaker(SYSTEM)
         self._js = jetstream
+        self._count = count
 
     @guarded
     async def publish(self, message: InboundMessage, app: AppKey, error: Rejected) -> None:
@@ -55,6 +62,7 @@ class DeadLetterQueue:
             message_id=message_id,
             headers=dead_letter_headers(message, error, room),
         )
+        self._count(error.code)
 
 
 def dead_letter_headers(message: InboundMessage, error: Rejected, room: int) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Log lines: one JSON object each for machines, one coloured line each for terminals; on stderr, because stdout is for results.
+"""Log lines on stderr: a JSON object each for machines, a coloured line each for terminals.
 
 What every line about an event carries (its id, application, generation, trace) is bound once, in a context variable, so
 that no call has to pass it. No line carries a secret: configured secret values and passwords in addresses are

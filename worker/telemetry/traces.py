@@ -1,8 +1,8 @@
 """Traces: one span per event, with decode, plan and submit inside, in the trace that its sender began.
 
 Off unless OpenTelemetry's own variables name an exporter or endpoint; then the SDK is imported, which otherwise would
-cost a tenth of a second of start and ten megabytes for nothing. While off, a span is one shared object that does nothing,
-but the sender's trace id still goes to the log lines.
+cost a tenth of a second of start and ten megabytes for nothing. While off, a span is one shared object that does
+nothing, but the sender's trace id still goes to the log lines.
 """
 
 from __future__ import annotations
@@ -131,9 +131,9 @@ def _span(tracer: Tracer, name: str, attributes: Mapping[str, Any]) -> Iterator[
     from opentelemetry import trace  # noqa: PLC0415
 
     if trace.get_current_span().get_span_context().is_valid:
-        with tracer.start_as_current_span(name, attributes=dict(attributes), record_exception=False) as current:
-            with _failing(current):
-                yield
+        current = tracer.start_span(name, attributes=dict(attributes))
+        with trace.use_span(current, end_on_exit=True, record_exception=False), _failing(current):
+            yield
         return
     start = time.time_ns()
     try:
