@@ -98,7 +98,7 @@ async def test_a_reload_applies_a_new_configuration_to_the_running_server() -> N
         pid = server.pid
         server.configure(users("new"))
         server.reload()
-        while "Reloaded: authorization users" not in server.log_tail():
+        while "Reloaded: authorization users" not in server.log_tail():  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.01)
         await (await _connect(server, user="worker", password="new")).close()
         assert server.pid == pid
