@@ -43,11 +43,11 @@ class OrderRef(_Out):
 
 
 class RunRef(_Out):
-    """The Workflow that carries the event out."""
+    """The Workflow that carries the event out; of one that is history only the name may be known."""
 
     name: str
-    attempt: int = Field(ge=1)
-    phase: Literal["intended", "confirmed", "running", "succeeded", "failed", "superseded"]
+    attempt: int | None = Field(default=None, ge=1)
+    phase: Literal["intended", "confirmed", "running", "succeeded", "failed", "superseded"] | None = None
 
 
 class ComponentState(_Out):
@@ -115,10 +115,9 @@ class Accepted(StatusData):
 
 
 class Unchanged(StatusData):
-    """Everything was already as the event wants it."""
+    """Everything was already as the event wants it, or the message asked for nothing (a dry run)."""
 
     disposition: Literal["unchanged"]
-    order: OrderRef
 
 
 class Superseded(StatusData):
