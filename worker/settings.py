@@ -143,6 +143,12 @@ class Settings(BaseModel):
         le=600,
         description="Time that messages in hand have to finish on SIGTERM; keep the pod's grace 10 s longer.",
     )
+    lease_ttl: int = Field(
+        default=10,
+        ge=3,
+        le=60,
+        description="Seconds after which another replica takes over observing when the one that did it is gone.",
+    )
     retry_budget: Seconds = Field(
         default=6 * 3600.0,
         ge=1,

@@ -18,13 +18,13 @@ from typing import Any, Self
 from uuid import uuid4
 
 import nats
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from contracts import names, strict_json
-from contracts.streams import Topology, topology
+from contracts.streams import topology
 from tests.crash.history import DeadLetter, Executed, History, Made, Published, Told
 from tests.support.nats import NatsServer
+from worker.bootstrap import apply_streams
 from worker.dev.argo.client import GROUP, ApiClient
 from worker.dev.argo.controller import ArgoController
 from worker.dev.argo.runner import ContractRunner, TaskCall, TaskResult
@@ -32,7 +32,7 @@ from worker.dev.kubernetes.kubeconfig import write
 from worker.dev.kubernetes.server import KubernetesApi
 from worker.domain.record import Record
 from worker.outbound.record_codec import loads
-from worker.outbound.streams import Streams, tailored
+from worker.outbound.streams import tailored
 
 ACK_WAIT = 2.0
 _ROOT = Path(__file__).parents[2]
@@ -145,6 +145,7 @@ class Arena:
             "HTTP_HOST": "127.0.0.1",
             "HTTP_PORT": "0",
             "GRACEFUL_TIMEOUT": "5",
+            "LEASE_TTL": "3",
             **environment,
         }
         with log.open("wb") as out:
@@ -248,11 +249,6 @@ class Arena:
                 yield await reader.next_msg(timeout=5)
         finally:
             await reader.unsubscribe()
-
-
-async def apply_streams(client: Client, declared: Topology) -> None:
-    """Create streams, consumer and bucket."""
-    await Streams(client, declared).apply()
 
 
 def _told(body: bytes) -> Told:
