@@ -121,7 +121,7 @@ def read(headers: Mapping[str, str] | None, body: bytes) -> CloudEvent | Any:
     Raises:
         ContractViolation: The body is no strict JSON, or it claims to be a CloudEvent and is none.
     """
-    lowered = {name.lower(): value for name, value in headers.items()} if headers else {}
+    lowered = _lowered(headers) if headers else {}
     content_type = lowered.get("content-type", "").strip()
     essence = content_type.split(";", 1)[0].strip().lower()
     if essence == CLOUDEVENTS_JSON:
@@ -137,6 +137,18 @@ def read(headers: Mapping[str, str] | None, body: bytes) -> CloudEvent | Any:
         return _binary(lowered, content_type, body)
     document = strict_json.loads(body)
     return _structured(document) if isinstance(document, dict) and "specversion" in document else document
+
+
+def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
+    lowered = {name.lower(): value for name, value in headers.items()}
+    if len(lowered) != len(headers):
+        raise ContractViolation(
+            "duplicate-key",
+            "$",
+            "a header occurs twice in different case, so readers would disagree",
+            "keep one of them",
+        )
+    return lowered
 
 
 def _structured(document: object) -> CloudEvent:

@@ -16,14 +16,33 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from contracts.fields import Line, Quantity, Word
+from contracts import fields
+from contracts.fields import Quantity, Word
 from contracts.violations import fold, quote
 
 Spellings: TypeAlias = Mapping[str, tuple[str, ...]]
 
+_URL_USER: Final = re.compile(r"://[^/\s]*@")
 CREDENTIALS_FIX: Final = (
     "put it into a Secret of the Application's namespace and name that: credentialsSecretRef: {name: …}"
 )
+
+
+def _without_credentials(url: str) -> str:
+    if "://" in url and _URL_USER.search(url):
+        raise PydanticCustomError(
+            "secret-value",
+            "a URL with credentials",
+            {
+                "message": "the URL carries a user name or password",
+                "fix": "leave them out, the platform has its own access",
+            },
+        )
+    return url
+
+
+# Any text may be a URL (of a database, a repository, an image), so none may carry a password.
+Line = Annotated[fields.Line, AfterValidator(_without_credentials)]
 
 
 class Properties(BaseModel):
@@ -132,20 +151,6 @@ class ComponentProperties(Properties):
         return self.model_dump(exclude_none=True, exclude_unset=True)
 
 
-def _without_credentials(url: str) -> str:
-    if re.search(r"://[^/\s]*@", url):
-        raise PydanticCustomError(
-            "secret-value",
-            "a URL with credentials",
-            {
-                "message": "the URL carries a user name or password",
-                "fix": "leave them out, the platform has its own access",
-            },
-        )
-    return url
-
-
-Url = Annotated[Line, AfterValidator(_without_credentials)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=0, le=1000)]
 Scalar = str | bool | int | float | None

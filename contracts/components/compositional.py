@@ -10,13 +10,13 @@ from contracts.components.base import (
     ComponentProperties,
     Count,
     Environment,
+    Line,
     Objects,
     Properties,
     Resources,
     Spellings,
-    Url,
 )
-from contracts.fields import DURATION, Line, Version
+from contracts.fields import DURATION, Version
 
 Interval = Annotated[str, Field(pattern=DURATION)]
 Selector = dict[str, str]
@@ -52,7 +52,7 @@ class RasaChatbot(Consumer):
     env_from: Objects | None = Field(default=None, exclude=True)
     language: Line | None = None
     framework: Line | None = None
-    repository: Url | None = None
+    repository: Line | None = None
     enable_istio_gateway: bool | None = None
     chatbot_host: Line | None = None
     enable_tls: bool | None = None
@@ -66,7 +66,7 @@ class Resolver(Properties):
     """A resolver outside the federation; its headers may hold tokens and are not read."""
 
     name: Line
-    endpoint: Url
+    endpoint: Line
 
 
 class GraphqlGateway(Consumer):
@@ -98,7 +98,7 @@ class GraphqlGateway(Consumer):
     env_from: Objects | None = Field(default=None, exclude=True)
     language: Line | None = None
     framework: Line | None = None
-    repository: Url | None = None
+    repository: Line | None = None
     custom_resolvers: list[Resolver] | None = None
     enable_istio_gateway: bool | None = None
     gateway_host: Line | None = None
@@ -167,4 +167,4 @@ class IdentityService(ComponentProperties):
     compliance_level: Line | None = None
     mfa: bool | None = None
     audit: bool | None = None
-    repository: Url | None = None
+    repository: Line | None = None

@@ -12,16 +12,16 @@ from contracts.components.base import (
     ComponentProperties,
     Count,
     Environment,
+    Line,
     Objects,
     Port,
     Properties,
     Resources,
     Spellings,
-    Url,
 )
 from contracts.components.compositional import Consumer
 from contracts.components.secrets import scrub
-from contracts.fields import Line, Quantity, Version
+from contracts.fields import Quantity, Version
 from contracts.violations import ContractViolation
 
 
@@ -53,7 +53,7 @@ class Webservice(Consumer):
     language: Literal["python", "nodejs", "java", "go", "rasa"] | None = None
     framework: Line | None = None
     source: Line | None = None
-    repository: Url | None = None
+    repository: Line | None = None
     platform: Literal["knative", "kubernetes"] | None = None
     expose_api: bool | None = None
     enable_graphql_federation: bool | None = None

@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from contracts.components.base import ComponentProperties, Properties, Resources, Spellings
-from contracts.fields import Line, Quantity, Version
+from contracts.components.base import ComponentProperties, Line, Properties, Resources, Spellings
+from contracts.fields import Quantity, Version
 
 
 class InfrastructureProperties(ComponentProperties):

@@ -10,14 +10,14 @@ from contracts.components.base import (
     ComponentProperties,
     Count,
     Environment,
+    Line,
     Objects,
     Port,
     Properties,
     Resources,
     Spellings,
-    Url,
 )
-from contracts.fields import RETENTION, Line, Version
+from contracts.fields import RETENTION, Version
 
 
 class MqttUser(Properties):
@@ -50,7 +50,7 @@ class RealtimePlatform(ComponentProperties):
     env_from: Objects | None = Field(default=None, exclude=True)
     language: Line | None = None
     framework: Line | None = None
-    repository: Url | None = None
+    repository: Line | None = None
 
 
 class CamundaOrchestrator(ComponentProperties):
@@ -80,7 +80,7 @@ class CamundaOrchestrator(ComponentProperties):
     env_from: Objects | None = Field(default=None, exclude=True)
     language: Line | None = None
     framework: Line | None = None
-    repository: Url | None = None
+    repository: Line | None = None
     enable_istio_gateway: bool | None = None
     gateway_host: Line | None = None
     enable_tls: bool | None = None

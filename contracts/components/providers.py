@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from contracts.components.base import ComponentProperties, SecretRef, Spellings
-from contracts.fields import Line, NumberAsText, Version, Word
+from contracts.components.base import ComponentProperties, Line, SecretRef, Spellings
+from contracts.fields import NumberAsText, Version, Word
 
 
 class ProviderProperties(ComponentProperties):

@@ -107,6 +107,7 @@ def test_other_json_is_given_back() -> None:
             "unsupported-content-type",
             "$.datacontenttype",
         ),
+        ({"ce-specversion": "1.0", "CE-SpecVersion": "1.0"}, b"{}", "duplicate-key", "$"),
         ({"ce-specversion": "1.0", "ce-data": "x"}, b"{}", "bad-attribute-name", "$.data"),
         ({"ce-specversion": "1.0"}, b'{"a":1,"a":2}', "duplicate-key", "$.data.a"),
         ({}, b'{"specversion":"1.0","id":"","source":"s","type":"t"}', "too-short", "$.id"),

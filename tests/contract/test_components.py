@@ -148,6 +148,14 @@ def test_errors_never_show_secrets_of_objects(type_name: str, name: str, value: 
     assert violation is None or CANARY not in str(violation)
 
 
+@pytest.mark.parametrize("name", ["database", "cache", "realtime", "image", "repository", "targetEnvironment"])
+def test_no_text_may_be_a_url_with_a_password(name: str) -> None:
+    with pytest.raises(ContractViolation) as caught:
+        parse("webservice", {name: f"postgres://app:{CANARY}@db.example.com/app"})
+    assert (caught.value.code, caught.value.path) == ("secret-value", f"$.{name}")
+    assert CANARY not in str(caught.value)
+
+
 def test_long_values_are_cut() -> None:
     with pytest.raises(ContractViolation) as caught:
         parse("postgresql", {"size": "x" * 5000})
