@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from worker.domain.events import AppKey
     from worker.domain.observed import Delta
     from worker.domain.record import Record
+    from worker.errors import WorkerError
     from worker.ports import Stored
 
 
@@ -43,8 +44,8 @@ class Records(Protocol):
     async def save(self, record: Record, revision: int) -> int:
         """Write ``record`` if the stored revision is still ``revision``. Raises ``LostRace``."""
 
-    def all(self) -> AsyncIterator[Stored]:
-        """Yield every record of the installation."""
+    def all(self, unreadable: Callable[[str, WorkerError], None] | None = None) -> AsyncIterator[Stored]:
+        """Yield every record of the installation; ``unreadable`` is told of the keys of those that cannot be read."""
 
 
 class ObserverMeter(Protocol):

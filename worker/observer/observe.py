@@ -154,12 +154,12 @@ class _Term:
     async def _look_at_records(self) -> bool:
         """Look at each run that a record waits for and the watch does not show; ``False`` if that was not possible."""
         try:
-            async for stored in self._records.all():
+            async for stored in self._records.all(self._complain_of_record):
                 for name in _awaited(stored.record):
                     if name not in self._live:
                         self._look_at(stored.record.app, name)
         except WorkerError as error:
-            _log.warning("cannot look through the records", extra={"error": str(error)})
+            _log.warning("cannot look through the records, trying again", extra={"error": str(error)})
             return False
         return True
 
@@ -199,13 +199,16 @@ class _Term:
             self._complain(name, shorten(str(error)) if isinstance(error, WorkerError) else shorten(repr(error)), error)
         self._queue.add_later(app, pause)
 
+    def _complain_of_record(self, key: str, error: WorkerError) -> None:
+        self._complain(key, shorten(str(error)))
+
     def _complain(self, name: str, why: str, error: Exception | None = None) -> None:
         if (name, why) in self._complained:
             return
         self._complained.add((name, why))
         self._meter.unreadable_workflow()
         bug = error if error is not None and not isinstance(error, WorkerError) else None
-        _log.error("cannot handle a Workflow: %s", why, extra={"run": name}, exc_info=bug)
+        _log.error("cannot observe %s: %s", name, why, exc_info=bug)
 
 
 def _awaited(record: Record) -> list[str]:

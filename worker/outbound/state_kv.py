@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from contracts.names import EVENTS_STREAM, STATE_BUCKET, escape, record_key
 from worker.domain.record import Record
-from worker.errors import LostRace, Misconfigured
+from worker.errors import LostRace, Misconfigured, WorkerError
 from worker.outbound.breaker import Breaker, guarded
 from worker.outbound.jetstream import SYSTEM, JetStream
 from worker.outbound.record_codec import check_size, dumps, loads
 from worker.ports import Stored
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from worker.domain.events import AppKey, Delivery
     from worker.outbound.jetstream import StoredMessage
@@ -121,6 +121,22 @@ class KvState:
         key = record_key(record.app.namespace, record.app.name)
         return await self._js.publish(self._prefix + key, body, last=revision)
 
+    async def restore(self, record: Record) -> bool:
+        """Write a record that was rebuilt, unless the bucket has one that is as new; for a bucket without a mark.
+
+        Raises:
+            LostRace: Somebody else writes records.
+            NewerRecord, Misconfigured, Unavailable: See ``load``.
+        """
+        key = record_key(record.app.namespace, record.app.name)
+        found = await self._js.last(self._stream, self._prefix + key)
+        if found is not None and not _is_deleted(found):
+            there = loads(found.body, key)
+            if there.order is not None and (record.order is None or not record.order.newer_than(there.order)):
+                return False
+        await self._js.publish(self._prefix + key, dumps(record), last=found.sequence if found else 0)
+        return True
+
     @guarded
     async def neighbours(self, namespace: str) -> Mapping[str, Stored]:
         """Return all records of a namespace by application name.
@@ -131,14 +147,17 @@ class KvState:
         """
         return {stored.record.app.name: stored async for stored in self._walk(f"app.{escape(namespace)}.*")}
 
-    async def all(self) -> AsyncIterator[Stored]:
+    async def all(self, unreadable: Callable[[str, WorkerError], None] | None = None) -> AsyncIterator[Stored]:
         """Yield every record, oldest write first; one that is written meanwhile may come twice, the newer one last.
+
+        Args:
+            unreadable: Told of each record that cannot be read, in place of the error; ``None`` raises it.
 
         Raises:
             NewerRecord: A newer worker wrote one of them.
             Misconfigured, Unavailable: See ``JetStream``.
         """
-        async for stored in self._walk("app.*.*"):
+        async for stored in self._walk("app.*.*", unreadable):
             yield stored
 
     @guarded
@@ -160,12 +179,23 @@ class KvState:
                 continue
             return tries
 
-    async def _walk(self, keys: str) -> AsyncIterator[Stored]:
+    async def _walk(
+        self, keys: str, unreadable: Callable[[str, WorkerError], None] | None = None
+    ) -> AsyncIterator[Stored]:
         sequence = 1
         while (found := await self._js.after(self._stream, self._prefix + keys, sequence)) is not None:
             sequence = found.sequence + 1
-            if not _is_deleted(found):
-                yield Stored(loads(found.body, found.subject.removeprefix(self._prefix)), found.sequence)
+            if _is_deleted(found):
+                continue
+            key = found.subject.removeprefix(self._prefix)
+            try:
+                record = loads(found.body, key)
+            except WorkerError as failure:
+                if unreadable is None:
+                    raise
+                unreadable(key, failure)
+            else:
+                yield Stored(record, found.sequence)
 
     async def _last(self, key: str) -> StoredMessage | None:
         found = await self._js.last(self._stream, self._prefix + key)
