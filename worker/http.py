@@ -68,10 +68,10 @@ async def serve(host: str, port: int, health: Health, metrics: Exposition) -> As
     Raises:
         OSError: the address cannot be bound.
     """
-    runner = web.AppRunner(application(health, metrics), access_log=None, handle_signals=False)
+    runner = web.AppRunner(application(health, metrics), access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, shutdown_timeout=1.0)
+        site = web.TCPSite(runner, host, port)
         await site.start()
         yield int(runner.addresses[0][1])
     finally:

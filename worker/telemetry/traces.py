@@ -132,7 +132,10 @@ def _span(tracer: Tracer, name: str, attributes: Mapping[str, Any]) -> Iterator[
 
     if trace.get_current_span().get_span_context().is_valid:
         current = tracer.start_span(name, attributes=dict(attributes))
-        with trace.use_span(current, end_on_exit=True, record_exception=False), _failing(current):
+        with (
+            trace.use_span(current, end_on_exit=True, record_exception=False, set_status_on_exception=False),
+            _failing(current),
+        ):
             yield
         return
     start = time.time_ns()
