@@ -49,8 +49,13 @@ class Step:
 
 def workflow_of(steps: list[Step]) -> bytes:
     """Tell a story and return the body of its last run."""
+    return told(steps)[-1][1]
+
+
+def told(steps: list[Step]) -> list[tuple[Record, bytes]]:
+    """Tell a story and return, for each of its events, the record with the intent and the body of its run."""
     record: Record | None = None
-    body = b""
+    made: list[tuple[Record, bytes]] = []
     for sequence, step in enumerate(steps, 1):
         event = decode(_message(step, sequence))
         assert not isinstance(event, Review)
@@ -60,10 +65,11 @@ def workflow_of(steps: list[Step]) -> bytes:
             raise NoRunError(f"event {sequence}: {getattr(decision, 'problems', decision)}")
         run = decision.run
         body = HeraWorkflowBuilder(WorkflowSettings()).build(event.app, run.order.uid, run, decision.record)
+        made.append((decision.record, body))
         confirmed = confirm(decision.record, run)
         assert confirmed is not None
         record = fold(confirmed, _ended(event.app, run, step.ends), 0.0).record
-    return body
+    return made
 
 
 def rendered(body: bytes) -> str:

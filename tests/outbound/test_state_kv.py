@@ -182,6 +182,10 @@ async def test_a_bucket_that_is_replaced_under_a_running_worker_is_noticed(
     with pytest.raises(StateLost):
         await state.load(SHOP)
 
+    await KvState(JetStream(context._nc)).accept()  # by an operator, in another process
+    await state.breaker.wait()
+    assert (await state.load(SHOP)).record == Record(SHOP)
+
 
 async def test_the_mark_of_another_bucket_is_not_believed(jetstream: JetStream, context: JetStreamContext) -> None:
     await context.publish(f"$KV.{STATE_BUCKET}._meta", b'{"incarnation": "2020-01-01T00:00:00Z"}')

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from worker.domain.events import AppKey, Order
-    from worker.domain.status import Status
+    from worker.domain.status import RunStatus, Status
 
 
 class StatusLedger:
@@ -119,12 +119,13 @@ def _data(status: Status) -> dict[str, Any]:
     if status.order is not None:
         data["order"] = _order(status.order)
     if status.run is not None:
-        data["run"] = {"name": status.run.name, "attempt": status.run.attempt, "phase": status.run.phase}
+        data["run"] = _run(status.run)
     data["components"] = [
         {"name": one.name, "type": one.type, "pattern": one.pattern, "action": one.action, "state": one.state}
         | _told(message=one.message, outputs=dict(one.outputs))
         for one in status.components
     ]
+    data["unchanged"] = list(status.unchanged)
     data["unchanged"] = list(status.unchanged)
     data["skipped"] = [{"component": one.component, "type": one.type, "reason": one.reason} for one in status.skipped]
     data["errors"] = [
@@ -134,6 +135,11 @@ def _data(status: Status) -> dict[str, Any]:
     data["warnings"] = list(status.warnings)
     data["cause"] = _told(id=status.cause.id, source=status.cause.source)
     return data
+
+
+def _run(run: RunStatus) -> dict[str, Any]:
+    # What is told again of a run that has been replaced meanwhile: the record has forgotten the rest of it.
+    return {"name": run.name, "attempt": run.attempt or 1, "phase": run.phase or "superseded"}
 
 
 def _order(order: Order) -> dict[str, Any]:

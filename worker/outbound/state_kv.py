@@ -203,8 +203,13 @@ class KvState:
 
     async def _check_mark(self) -> None:
         mark = await self._last(META)
-        if mark is None or (self._incarnation and _incarnation(mark) != self._incarnation):
+        if mark is not None and self._incarnation and _incarnation(mark) == self._incarnation:
+            return
+        # Another bucket than at the start: lost, or rebuilt and accepted meanwhile.
+        created = str((await self._js.info(self._stream))["created"])
+        if mark is None or _incarnation(mark) != created:
             raise StateLost("the bucket was made anew while this worker ran")
+        self._incarnation = created
 
     async def _check_fresh(self, created: str) -> None:
         """Accept a bucket without a mark only if no event can have been handled with another one."""

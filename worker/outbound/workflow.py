@@ -168,7 +168,7 @@ def _snapshot(app: AppKey, run: Run, record: Record | None) -> str:
     slim = tuple(replace(task, depends_on=(), parameters={}, reason="") for task in run.tasks)
     # The phase is that of the intent, so that building the same run again after a crash gives the same bytes.
     run = replace(run, tasks=slim, phase=Phase.INTENDED)
-    kept = replace(known, order=run.order, run=run, stale_runs=(), dispositions=(), tombstones=())
+    kept = replace(known, order=run.order, run=run, stale_runs=(), dispositions=())
     text = escape_json(dumps(kept).decode())
     return text if len(text) <= _MAX_SNAPSHOT else ""
 
