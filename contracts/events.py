@@ -203,7 +203,7 @@ def parse_data(event_type: str, data: object, path: str = "$.data") -> EventData
     try:
         parsed: EventData = model.model_validate(data)
     except ValidationError as error:
-        known = [field.alias or name for name, field in model.model_fields.items()]
+        known = [field.alias or name for one in (model, RequestedComponent) for name, field in one.model_fields.items()]
         raise from_validation_error(error, data, path, known, _below_properties) from error
     return parsed
 

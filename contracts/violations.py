@@ -135,6 +135,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 def one_of(value: object, allowed: Iterable[str]) -> str:
     """Write the fix for a value outside a closed set: the set, and the likely intention."""
     choices = list(allowed)
+    if len(choices) == 1:
+        return f"use {choices[0]}"
     guess = did_you_mean(value, choices) if isinstance(value, str) else None
     hint = f" (did you mean {quote(guess)}?)" if guess is not None else ""
     return f"use one of {', '.join(choices)}{hint}"

@@ -67,7 +67,7 @@ def parse(type_name: str, properties: Mapping[str, Any] | None, path: str = "$")
                 raise ContractViolation(
                     "secret-value",
                     path_of((key,), path),
-                    f"{name_of(key)} of a {type_name} holds secrets, which must not travel in events",
+                    f"{name_of(key)} of the type {type_name} holds secrets, which must not travel in events",
                     CREDENTIALS_FIX,
                 )
     try:

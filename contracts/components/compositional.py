@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
@@ -143,7 +144,7 @@ class IdentityRedis(Properties):
 
 
 def _shape(value: object) -> str:
-    return "name" if isinstance(value, str) else "object"
+    return "object" if isinstance(value, (Mapping, IdentityDatabase)) else "name"
 
 
 class IdentityService(ComponentProperties):

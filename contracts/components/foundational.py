@@ -90,7 +90,7 @@ def _helm_values(value: object) -> object:
         raise PydanticCustomError(
             violation.code,
             "values are no JSON",
-            {"message": f"the text is no JSON object: {violation.code}", "fix": "write values as an object"},
+            {"message": violation.message, "fix": "write values as an object"},
         ) from violation
     return scrub(parsed)[0]
 
