@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -30,6 +30,48 @@ class Health(Protocol):
 
     def facts(self) -> Mapping[str, Any]:
         """Return details that help a person, whether ready or not."""
+
+
+class Combined:
+    """The health of several parts as one: dead if one is, ready if all are."""
+
+    def __init__(self, *parts: Health) -> None:
+        """Ask ``parts`` in this order; an earlier one wins where two use the same word."""
+        self._parts = parts[::-1]
+
+    def dead(self) -> Mapping[str, str]:
+        """Return what only a restart can repair."""
+        return {name: why for part in self._parts for name, why in part.dead().items()}
+
+    def unready(self) -> Mapping[str, str]:
+        """Return why this replica cannot do its job now."""
+        return {name: why for part in self._parts for name, why in part.unready().items()}
+
+    def facts(self) -> Mapping[str, Any]:
+        """Return details that help a person."""
+        return {name: value for part in self._parts for name, value in part.facts().items()}
+
+
+class Reason:
+    """The health of a part that is never dead and knows one reason at a time why it is not ready."""
+
+    def __init__(self, name: str, why: Callable[[], str]) -> None:
+        """Tell ``why`` as ``name``; ``""`` is ready."""
+        self._name = name
+        self._why = why
+
+    def dead(self) -> Mapping[str, str]:
+        """Return nothing."""
+        return {}
+
+    def unready(self) -> Mapping[str, str]:
+        """Return the reason, if there is one."""
+        why = self._why()
+        return {self._name: why} if why else {}
+
+    def facts(self) -> Mapping[str, Any]:
+        """Return nothing."""
+        return {}
 
 
 class Exposition(Protocol):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from worker.http import serve
+from worker.http import Combined, Reason, serve
 from worker.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -68,6 +68,20 @@ async def test_dead_is_unready_too() -> None:
         assert await get_json(port, "/health") == (503, {"status": "dead", "reasons": facts.deaths})
         status, body = await get_json(port, "/ready")
         assert (status, body["reasons"]) == (503, facts.deaths)
+
+
+async def test_parts_are_combined_and_the_first_wins() -> None:
+    first, second = Facts(), Facts()
+    first.troubles, second.troubles = {"a": "first"}, {"a": "second", "b": "second"}
+    why = ["kubernetes: away"]
+    health = Combined(first, second, Reason("systems", lambda: why[0]))
+    async with serve("127.0.0.1", 0, health, Metrics(process=False)) as port:
+        status, body = await get_json(port, "/ready")
+        assert (status, body["reasons"]) == (503, {"a": "first", "b": "second", "systems": "kubernetes: away"})
+        first.troubles, second.troubles, why[0] = {}, {}, ""
+        assert (await get_json(port, "/ready"))[0] == 200
+        second.deaths = {"x": "gone"}
+        assert (await get_json(port, "/health"))[0] == 503
 
 
 async def test_metrics() -> None:

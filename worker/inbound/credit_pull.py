@@ -113,9 +113,12 @@ class CreditPullBroker(NatsBroker):
             """Hand over the message itself: what its bytes mean is decided by the corridor, with limits."""
             return loop.held[message.raw_message.reply]
 
+        async def events(held: Any) -> None:
+            await consume(held)
+
         super(NatsRegistrator, self).subscriber(subscriber)
         subscriber.add_call(parser_=None, decoder_=decode, dependencies_=())
-        subscriber(consume)
+        subscriber(events)
         return subscriber
 
     async def stop(self, *args: Any) -> None:

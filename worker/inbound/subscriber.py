@@ -172,6 +172,26 @@ class Inbound:
             "ack_pending": loop.lag.ack_pending if loop.lag else None,
         }
 
+    def gauges(self) -> dict[str, tuple[str, Callable[[], float]]]:
+        """Return the numbers to be told at each scrape: description and reader by name."""
+        loop, nan = self.loop, float("nan")
+        return {
+            "in_flight_messages": ("Messages in hand.", lambda: loop.credits.in_hand),
+            "pending_messages": (
+                "Messages of the consumer that wait in the stream.",
+                lambda: loop.lag.pending if loop.lag else nan,
+            ),
+            "ack_pending_messages": (
+                "Messages of the consumer that were delivered to any worker and not answered.",
+                lambda: loop.lag.ack_pending if loop.lag else nan,
+            ),
+            "deferred_messages": (
+                "Messages that this worker gave back until later.",
+                lambda: self.consumer.deferrals.count() if self.consumer else 0,
+            ),
+            "consuming": ("1 while messages are taken in.", lambda: 0 if self.unready() else 1),
+        }
+
     async def _connect(self) -> None:
         client = await self.broker.connect()
         self._keeper = asyncio.create_task(self._keep(client), name="connection-keeper")
@@ -205,6 +225,6 @@ class Inbound:
         if self.consumer is not None:
             self.consumer.deferrals.share = max(1, binding.max_ack_pending // _SHARE)
 
-    async def _consume(self, held: Any) -> None:
+    async def _consume(self, held: Held) -> None:
         assert self.consumer is not None, "messages arrive after the start hook"  # noqa: S101
         await self.consumer.consume(held)
