@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from worker.inbound.binding import Binding, Verify
     from worker.inbound.consumer import Admission, InboundMetrics, Tries
+    from worker.inbound.held import Held
     from worker.ports import Handler
 
 #: Messages of one namespace that may wait: one of so many that may be unanswered in all.
