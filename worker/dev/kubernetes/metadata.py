@@ -102,6 +102,7 @@ def validate(resource: Resource, value: JsonObject) -> list[Cause]:
     causes = _check_name(metadata["name"], label=resource.key == NAMESPACES.key)
     causes += _check_labels(metadata.get("labels"))
     annotations = metadata.get("annotations") or {}
+    causes += [cause for key in annotations for cause in _check_key(key.lower(), "metadata.annotations", shown=key)]
     if sum(len(key.encode()) + len(str(text).encode()) for key, text in annotations.items()) > _ANNOTATIONS_LIMIT:
         message = f"Too long: may not be more than {_ANNOTATIONS_LIMIT} bytes"
         causes.append(Cause("metadata.annotations", "FieldValueTooLong", message))
@@ -122,12 +123,17 @@ def _check_name(name: str, *, label: bool) -> list[Cause]:
     return [Cause("metadata.name", "FieldValueInvalid", f'Invalid value: "{name}": {text}') for text in messages]
 
 
+def _check_key(key: str, field: str, *, shown: str) -> list[Cause]:
+    prefix, slash, bare = key.rpartition("/")
+    if _QUALIFIED.fullmatch(bare) and len(bare) <= _LABEL_LENGTH and (not slash or _SUBDOMAIN.fullmatch(prefix)):
+        return []
+    return [Cause(field, "FieldValueInvalid", f'Invalid value: "{shown}": {_KEY_RULE}')]
+
+
 def _check_labels(labels: Any) -> list[Cause]:
     causes = []
     for key, text in (labels or {}).items():
-        prefix, slash, bare = key.rpartition("/")
-        if not _QUALIFIED.fullmatch(bare) or len(bare) > _LABEL_LENGTH or (slash and not _SUBDOMAIN.fullmatch(prefix)):
-            causes.append(Cause("metadata.labels", "FieldValueInvalid", f'Invalid value: "{key}": {_KEY_RULE}'))
+        causes += _check_key(key, "metadata.labels", shown=key)
         if len(text) > _LABEL_LENGTH:
             message = f'Invalid value: "{text}": must be no more than {_LABEL_LENGTH} bytes'
             causes.append(Cause("metadata.labels", "FieldValueInvalid", message))

@@ -95,7 +95,7 @@ class Watch:
                 chunk = b"".join(self._translate(events))
                 if chunk:
                     yield chunk
-            elif self._bookmarks:
+            elif self._bookmarks and self._store.revision > self._start[2]:
                 # Nothing is waiting in the log, so all up to the store's revision has been told.
                 yield self._bookmark(self._store.revision)
 
