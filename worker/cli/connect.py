@@ -11,10 +11,14 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from contracts.names import STATE_BUCKET
+
 if TYPE_CHECKING:
+    from nats.aio.client import Client
+
+    from contracts.streams import Topology
     from worker.outbound.desk import Desk
-    from worker.outbound.kubernetes_api import KubernetesWorkflows
-    from worker.outbound.streams import Streams
+    from worker.outbound.streams import Change
     from worker.settings import Settings
 
 T = TypeVar("T")
@@ -47,27 +51,50 @@ def with_desk(work: Callable[[Desk], Awaitable[T]]) -> T:
     return asyncio.run(session())
 
 
-def with_streams(work: Callable[[Streams], Awaitable[T]]) -> T:
-    """Run ``work`` with what creates and compares streams, and return its result.
+def declared(found: Settings) -> Topology:
+    """Return the declaration of streams, consumer and bucket under this installation's names; small for one server."""
+    from contracts.streams import topology  # noqa: PLC0415
+    from worker.outbound.streams import tailored  # noqa: PLC0415
+
+    return tailored(
+        topology("dev" if found.nats_replicas == 1 else "production"),
+        stream=found.nats_stream_name,
+        consumer=found.nats_consumer_group,
+        replicas=found.nats_replicas,
+    )
+
+
+async def apply_streams(client: Client, found: Settings) -> list[Change]:
+    """Create or change streams, consumer and bucket; a bucket that is as new as its event stream is marked as the one.
+
+    Raises:
+        Misconfigured: A change would lose messages, or the server refuses it.
+        Unavailable: No answer.
+    """
+    from worker.outbound.jetstream import JetStream  # noqa: PLC0415
+    from worker.outbound.state_kv import KvState  # noqa: PLC0415
+    from worker.outbound.streams import Streams  # noqa: PLC0415
+
+    changes = await Streams(client, declared(found), timeout=found.publish_timeout).apply()
+    created = {change.name for change in changes if change.action == "created"}
+    if {found.nats_stream_name, STATE_BUCKET} <= created:
+        await KvState(JetStream(client, found.publish_timeout), events=found.nats_stream_name).accept()
+    return changes
+
+
+def with_client(work: Callable[[Client, Settings], Awaitable[T]]) -> T:
+    """Run ``work`` with a bare connection and the settings, and return its result.
 
     Raises:
         SettingsError: The environment does not fit.
         Unavailable: NATS does not answer.
     """
-    from contracts.streams import topology  # noqa: PLC0415
     from worker.outbound.desk import connected  # noqa: PLC0415
-    from worker.outbound.streams import Streams, tailored  # noqa: PLC0415
 
     async def session() -> T:
         found = settings()
-        declared = tailored(
-            topology("dev" if found.nats_replicas == 1 else "production"),
-            stream=found.nats_stream_name,
-            consumer=found.nats_consumer_group,
-            replicas=found.nats_replicas,
-        )
         async with connected(found) as client:
-            return await work(Streams(client, declared, timeout=found.publish_timeout))
+            return await work(client, found)
 
     return asyncio.run(session())
 
@@ -86,5 +113,4 @@ async def stop_workflow(name: str) -> bool:
         kubeconfig=str(found.kubeconfig or ""), total_timeout=found.kube_api_timeout, connect_timeout=2.0
     )
     async with KubernetesClient(access) as client:
-        workflows: KubernetesWorkflows = KubernetesWorkflows(client, found.workflow_namespace)
-        return await workflows.stop(name, "")
+        return await KubernetesWorkflows(client, found.workflow_namespace).stop(name, "")

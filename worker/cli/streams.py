@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.cli.connect import with_streams
+from worker.cli.connect import apply_streams, declared, with_client
 from worker.cli.exits import Exit
 from worker.cli.output import TABLE, console, emit, note, output_option, table, working
 
 if TYPE_CHECKING:
+    from nats.aio.client import Client
+
     from worker.outbound.streams import Drift
+    from worker.settings import Settings
 
 
 @click.group(name="streams")
@@ -28,7 +31,7 @@ def apply(output: str) -> None:
     messages is refused, and nothing is changed then.
     """
     with working("applying the declaration …"):
-        changes = with_streams(lambda streams: streams.apply())
+        changes = with_client(apply_streams)
     if output != TABLE:
         emit(
             [
@@ -47,7 +50,7 @@ def apply(output: str) -> None:
 def check(output: str) -> None:
     """Compare the server with the declaration and change nothing; exit code 1 if something differs."""
     with working("comparing …"):
-        drifts = with_streams(lambda streams: streams.check())
+        drifts = with_client(_check)
     if output != TABLE:
         emit([drift_to_json(drift) for drift in drifts], output)
     elif drifts:
@@ -57,6 +60,12 @@ def check(output: str) -> None:
         note("everything is as declared")
     if drifts:
         raise click.exceptions.Exit(Exit.FAILED)
+
+
+async def _check(client: Client, found: Settings) -> list[Drift]:
+    from worker.outbound.streams import Streams  # noqa: PLC0415 - with the client of NATS, which --help need not load
+
+    return await Streams(client, declared(found), timeout=found.publish_timeout).check()
 
 
 def drift_to_json(drift: Drift) -> dict[str, Any]:
