@@ -150,10 +150,13 @@ class Platform:
         async with controller:
             yield controller
 
-    def observer(self, client: Client | None = None, *, ttl: int = 3, **parts: Any) -> Observer:
+    def observer(
+        self, client: Client | None = None, lease_timing: dict[str, Any] | None = None, **parts: Any
+    ) -> Observer:
         """Build an observer; ``parts`` replaces ``workflows``, ``ledger`` or ``records``."""
         js = (client or self.nats).jetstream()
-        lease = Lease(js, STATE_BUCKET, "default", secrets.token_hex(4), ttl=ttl, renew_every=0.5, retry_every=0.3)
+        timing = {"ttl": 3, "renew_every": 0.5, "retry_every": 0.3} if lease_timing is None else lease_timing
+        lease = Lease(js, STATE_BUCKET, "default", secrets.token_hex(4), **timing)
         records = parts.pop("records", self.store)
         settler = Settler(
             records,

@@ -24,7 +24,6 @@ from tests.observer.platform import (
 from tests.unit.domain.folding import DB, task
 from worker.domain.events import AppKey
 from worker.domain.record import Disposition, PastDisposition, Phase, StaleRun, State
-from worker.outbound.lease import TTL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 @contextlib.asynccontextmanager
 async def process(platform: Platform) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run an observer in a process of its own and wait until it observes."""
+    """Run an observer, with the timing of production, in a process of its own and wait until it observes."""
     started = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -58,7 +57,7 @@ async def test_the_death_of_an_observer_hands_over_within_15_seconds(platform: P
     async with platform.argo(), process(platform) as first:
         watched = await platform.launch()
         await platform.ended(Phase.RUNNING)
-        async with platform.observing(await platform.connect(), ttl=TTL):
+        async with platform.observing(await platform.connect(), lease_timing={}):
             await asyncio.sleep(0.5)
             assert platform.tally.active == 0
             os.kill(first.pid, signal.SIGKILL)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from worker.domain.events import AppKey
@@ -32,6 +33,10 @@ _FIRST_BACKOFF = 0.5
 _MAX_BACKOFF = 60.0
 #: Seconds until the records are looked through again after that failed.
 _RETRY_LOOK = 5.0
+#: Looking through very many records may take this fraction of the time at most.
+_REST = 20
+#: Complaints that are remembered so that they are not repeated.
+_MAX_COMPLAINTS = 1000
 
 
 class Observer:
@@ -90,6 +95,8 @@ class _Term:
         #: Whether the first list is complete; until then, ends are left to the look at the records.
         self._complete = False
         self._listed = asyncio.Event()
+        #: What was settled last of each unfinished Workflow: progress of its nodes alone is no news.
+        self._settled: dict[str, tuple[object, ...]] = {}
         self._failures: dict[AppKey, int] = {}
         self._complained: set[tuple[str, str]] = set()
 
@@ -126,7 +133,8 @@ class _Term:
                 self._enqueue(run)
             case Seen(run) | Gone(run):
                 self._live[run.name] = run
-                self._enqueue(run)
+                if self._settled.get(run.name) != _news(run):
+                    self._enqueue(run)
 
     def _enqueue(self, run: ObservedRun) -> None:
         if not (run.namespace and run.application):
@@ -139,13 +147,18 @@ class _Term:
         self._queue.add(app)
 
     async def _sweep(self, every: float) -> None:
-        """Look at all records after each list, and at them and everything unfinished once in a while."""
+        """Look at all records after each list; at them, and at everything unfinished, once in a while."""
         await self._listed.wait()
+        due = 0.0
         while True:
-            self._listed.clear()
-            found = await self._look_at_records()
+            began = time.monotonic()
+            if self._listed.is_set() or began >= due:
+                self._listed.clear()
+                found = await self._look_at_records()
+                took = time.monotonic() - began
+                due = began + (max(every, took * _REST) if found else min(every, _RETRY_LOOK))
             try:
-                async with asyncio.timeout(every if found else min(every, _RETRY_LOOK)):
+                async with asyncio.timeout(min(every, max(0.0, due - time.monotonic()))):
                     await self._listed.wait()
             except TimeoutError:
                 for run in list(self._live.values()):
@@ -175,14 +188,23 @@ class _Term:
         for name in sorted(self._due.pop(app, ())):
             if not self._lease.held:
                 return  # whoever holds it now lists everything anew
+            seen = self._live.get(name)
             try:
-                over = await self._settler.settle(app, name, self._live.get(name))
+                over = await self._settler.settle(app, name, seen)
             except Exception as error:  # noqa: BLE001 - one application must not stop the observation of the others
                 self._try_again(app, name, error)
             else:
                 self._failures.pop(app, None)
-                if over and (run := self._live.get(name)) is not None and run.finished:
-                    del self._live[name]
+                self._remember(name, seen, over)
+
+    def _remember(self, name: str, seen: ObservedRun | None, over: bool) -> None:
+        """Note what was settled; of a run that is over nothing needs to be known any more."""
+        if not over and seen is not None:
+            self._settled[name] = _news(seen)
+            return
+        self._settled.pop(name, None)
+        if over and (run := self._live.get(name)) is not None and run.finished:
+            del self._live[name]
 
     def _try_again(self, app: AppKey, name: str, error: Exception) -> None:
         """Keep a failed run due; transient errors come back soon, others at the next sweep or change."""
@@ -205,10 +227,17 @@ class _Term:
     def _complain(self, name: str, why: str, error: Exception | None = None) -> None:
         if (name, why) in self._complained:
             return
+        if len(self._complained) >= _MAX_COMPLAINTS:
+            self._complained.clear()
         self._complained.add((name, why))
         self._meter.unreadable_workflow()
         bug = error if error is not None and not isinstance(error, WorkerError) else None
         _log.error("cannot observe %s: %s", name, why, exc_info=bug)
+
+
+def _news(run: ObservedRun) -> tuple[object, ...]:
+    """Return those traits of an unfinished Workflow that can mean anything for its record."""
+    return (run.finished, run.suspended, run.shutdown, bool(run.nodes))
 
 
 def _awaited(record: Record) -> list[str]:
