@@ -1,3 +1,20 @@
 """Fixtures that every suite may use; each lives in `tests/support`, next to the server that it starts."""
 
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
 pytest_plugins = ["tests.support.control_plane", "tests.support.nats", "tests.support.nats_cluster"]
+
+
+def pytest_configure() -> None:
+    """Let SIGTERM (a CI time-out) end the run as Ctrl-C does: fixtures are torn down, no server is left behind."""
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -18,10 +18,12 @@ import docker
 import docker.errors
 import pytest
 
+from tests.support.processes import stop_answering, tied
 from worker.dev.nats_server import EmbeddedNats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
     from types import TracebackType
 
 _POLL = 0.005
@@ -36,7 +38,7 @@ class NatsServer(EmbeddedNats):
 
     def freeze(self) -> None:
         """Stop answering without closing anything (SIGSTOP), until `thaw`."""
-        self._live().send_signal(signal.SIGSTOP)
+        stop_answering(self._live())
 
     def thaw(self) -> None:
         """Go on after `freeze`; everything that clients sent meanwhile is handled now."""
@@ -61,6 +63,9 @@ class NatsServer(EmbeddedNats):
         """Stop, if it runs, and start again on the same port and store."""
         await self.stop()
         await self.start()
+
+    def _command(self, configuration: Path) -> list[str]:
+        return tied(super()._command(configuration))
 
     def __enter__(self) -> Self:
         self._spawn()

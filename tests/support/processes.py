@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import shutil
 import signal
 import subprocess
 from typing import TYPE_CHECKING
@@ -11,6 +14,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LOG_TAIL = 2_000
+
+
+def tied(argv: Sequence[str | Path]) -> list[str]:
+    """Return ``argv`` so that the process ends when the thread that starts it does, even if that is killed.
+
+    A killed test process (a worker of xdist after a time-out, say) tears no fixture down. Where the system has no
+    `setpriv`, its servers stay behind.
+    """
+    command = [str(part) for part in argv]
+    setpriv = _setpriv()
+    return [setpriv, "--pdeathsig", "TERM", "--", *command] if setpriv else command
+
+
+def stop_answering(process: subprocess.Popen[bytes]) -> None:
+    """Send SIGSTOP and return when the whole process has stopped: its threads may answer for a moment longer."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+
+@functools.cache
+def _setpriv() -> str | None:
+    return shutil.which("setpriv")
 
 
 class ServerProcess:
@@ -26,7 +51,7 @@ class ServerProcess:
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [str(part) for part in argv],
+                tied(argv),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -56,7 +81,7 @@ class ServerProcess:
 
     def freeze(self) -> None:
         """Stop answering without closing anything (SIGSTOP), until `thaw`."""
-        self._process.send_signal(signal.SIGSTOP)
+        stop_answering(self._process)
 
     def thaw(self) -> None:
         """Go on after `freeze`."""

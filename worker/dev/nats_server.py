@@ -183,12 +183,15 @@ class EmbeddedNats:
         with self.log.open("ab") as log:
             self._started = time.monotonic()
             self._process = subprocess.Popen(  # noqa: S603 - our own binary and our own configuration file
-                [str(server_binary()), "-c", str(path)],
+                self._command(path),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    def _command(self, configuration: Path) -> list[str]:
+        return [str(server_binary()), "-c", str(configuration)]
 
     def _ready(self) -> bool:
         """Whether the started server listens: it writes its ports file after JetStream is up and the listeners exist.
