@@ -76,6 +76,7 @@ class Breaker:
         self._delay = 0.0
         self._closed_at = float("-inf")
         self._probe_until = 0.0
+        self._asking = False
         self._changed = asyncio.Event()
         self._error: Unavailable | None = None
 
@@ -111,10 +112,12 @@ class Breaker:
         Raises:
             Unavailable: At once, without a call, while the breaker is open.
         """
+        probing = self._error is not None
         if self._error is not None:
-            if self._clock() < self._retry_at:
+            if self._clock() < self._retry_at or self._asking:
                 raise self._refusal(self._error)
             self._probe_until = self._clock() + _PROBE_SECONDS
+            self._asking = True
         epoch = self._epoch
         try:
             yield
@@ -128,7 +131,11 @@ class Breaker:
             # Cancelled, or a defect of ours: nothing is known of the system, and the next one may ask.
             self._probe_until = 0.0
             raise
-        self._succeed(epoch)
+        else:
+            self._succeed(epoch)
+        finally:
+            if probing:
+                self._asking = False
 
     def _may_probe(self) -> bool:
         now = self._clock()

@@ -116,6 +116,7 @@ class KubernetesWorkflows:
         """Release a suspended run; ``False`` if it was stopped, is released already, or is gone.
 
         Raises:
+            LostRace: Too many others wrote it at the same time; whether it may still be started must be looked up.
             Unavailable, Misconfigured: See ``answers``.
         """
         verdict, _, answer = await self._call(
@@ -123,7 +124,7 @@ class KubernetesWorkflows:
         )
         if verdict is Verdict.OK:
             return True
-        if verdict in {Verdict.REFUSED, Verdict.ABSENT, Verdict.LOOK_AGAIN}:
+        if verdict in {Verdict.REFUSED, Verdict.ABSENT}:
             return False
         raise error(answer, Operation.START, self._what(name))
 

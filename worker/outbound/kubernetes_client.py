@@ -22,7 +22,7 @@ from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.rest import RESTClientObject, RESTResponse
 from kubernetes.aio.config.config_exception import ConfigException
-from kubernetes.aio.config.incluster_config import load_incluster_config
+from kubernetes.aio.config.incluster_config import SERVICE_HOST_ENV_NAME, load_incluster_config
 from kubernetes.aio.config.kube_config import load_kube_config
 
 from worker.errors import Misconfigured
@@ -42,7 +42,7 @@ class KubernetesAccess:
     """How the API server is reached.
 
     Attributes:
-        kubeconfig: Path of a kubeconfig file; ``""`` takes the Pod's ServiceAccount.
+        kubeconfig: Path of a kubeconfig file; ``""`` takes the Pod's ServiceAccount, else ``~/.kube/config``.
         context: Context of the kubeconfig; ``""`` is its current one.
         connect_timeout: Seconds to wait for a connection, from the pool or a new one.
         total_timeout: Seconds for a whole request.
@@ -220,17 +220,20 @@ class KubernetesClient:
             client_session_kwargs={"trust_env": False, "cookie_jar": aiohttp.DummyCookieJar()},
         )
         try:
-            if self._access.kubeconfig:
+            if self._access.kubeconfig or SERVICE_HOST_ENV_NAME not in os.environ:
                 await load_kube_config(  # type: ignore[no-untyped-call]
-                    config_file=self._access.kubeconfig,
+                    config_file=self._access.kubeconfig or None,
                     context=self._access.context or None,
                     client_configuration=configuration,
                     persist_config=False,
                 )
             else:
                 load_incluster_config(configuration)  # type: ignore[no-untyped-call]
-        except (ConfigException, OSError, ValueError) as failure:
+        except (ConfigException, OSError) as failure:
             raise _unreadable(str(failure)) from failure
+        except Exception as failure:  # noqa: BLE001 - see below
+            # The library raises whatever a malformed file provokes; the text may quote the file, and so a token.
+            raise _unreadable(type(failure).__name__) from None
         if configuration.proxy is None:
             configuration.proxy = _environment_proxy(configuration.host)
         return configuration
@@ -251,7 +254,8 @@ def _environment_proxy(host: str) -> str | None:
 
 
 def _unreadable(why: str) -> Misconfigured:
-    where = "KUBECONFIG names a readable kubeconfig" if os.environ.get("KUBECONFIG") else "a ServiceAccount is mounted"
     return Misconfigured(
-        SYSTEM, f"no access to the Kubernetes API: {why}", fix=f"check that {where}, or set KUBECONFIG"
+        SYSTEM,
+        f"no access to the Kubernetes API: {why}",
+        fix="mount the Pod's ServiceAccount token, or set KUBECONFIG to a readable kubeconfig file",
     )

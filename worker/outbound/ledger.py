@@ -6,6 +6,7 @@ broker's duplicate window already does so for quick repetitions.
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -78,11 +79,12 @@ class StatusLedger:
         found = await self._js.last(self._stream, status_subject(app.namespace, app.name, key))
         if found is None:
             return None
-        event = strict_json.loads(found.body)
-        if event.get("delivery") != delivery:
-            return None
-        disposition: str = event["data"]["disposition"]
-        return disposition
+        try:
+            event = json.loads(found.body)
+            known: str = event["data"]["disposition"] if event["delivery"] == delivery else ""
+        except (ValueError, LookupError, TypeError):
+            return None  # not one of ours
+        return known or None
 
 
 def cloud_event(status: Status, now: float) -> dict[str, Any]:

@@ -147,6 +147,17 @@ async def test_one_waiter_asks_and_the_others_follow_its_success(bench: Bench) -
     assert len(let_through) == 5
 
 
+async def test_only_one_call_asks_at_a_time(bench: Bench) -> None:
+    await bench.fail()
+    bench.clock.now += 0.5
+    async with bench.breaker.call():
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="not asked again yet"):
+                async with bench.breaker.call():
+                    pytest.fail("a second call was made")
+    await bench.succeed()
+
+
 async def test_a_failed_probe_keeps_the_others_waiting(bench: Bench) -> None:
     await bench.fail()
     bench.clock.now += 0.5
