@@ -8,6 +8,7 @@ namespace, for ``realtime`` a platform outside of this worker. What is left is a
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -26,6 +27,9 @@ OUTPUTS: Mapping[Provides, Mapping[str, str]] = {
 }
 #: The same for properties whose parameters are named otherwise.
 OUTPUTS_OF_PROPERTY: Mapping[str, Mapping[str, str]] = {"realtime_platform": {"realtime_platform": "endpoint"}}
+
+#: An external platform's name becomes part of an address.
+_HOST_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 _Resolution = tuple[Reference | None, str, Problem | None]
 
@@ -105,7 +109,7 @@ def resolve(
     found = around.foreign(value)
     if found:
         return _foreign(said, found)
-    if provides is Provides.REALTIME and "/" not in value:
+    if provides is Provides.REALTIME and _HOST_NAME.fullmatch(value):
         warning = (
             f"{identity.name}: {property_name} {value!r} is no component here: taken as a realtime platform outside of "
             "this worker"
@@ -148,11 +152,13 @@ def _foreign(said: _Said, found: list[tuple[str, ComponentRecord]]) -> _Resoluti
     if not suited:
         app, component = found[0]
         return said.wrong_kind(f"{app}/{component.identity.name}", component.identity.type)
-    staying = [(app, c) for app, c in suited if c.wanted or c.state is State.RETAINED]
+    # What was given up before it was ever provided yields nothing to wait for.
+    staying = [(app, c) for app, c in suited if c.wanted or (c.state is State.RETAINED and c.outputs)]
     if not staying:
         app, component = suited[0]
-        what = f"names {app}/{component.identity.name}, which is being removed"
+        how = "is being removed" if component.state is State.REMOVING else "was given up before it was provided"
         fix = "send the event again once it exists again, or name another component"
+        what = f"names {app}/{component.identity.name}, which {how}"
         return said.problem("reference-being-removed", what, fix)
     if len(staying) > 1:
         names = " or ".join(sorted(f"{app}/{c.identity.name}" for app, c in staying))

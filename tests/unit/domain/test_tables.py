@@ -58,9 +58,8 @@ GIVEN: dict[str, dict[str, Any]] = {
         "computeSize": 2,
     },
     "auth0-idp": {"credentialsSecret": "auth0", "serviceBinding": False, "externalSecrets": True},
-    **dict.fromkeys(
-        ("postgresql", "mongodb", "redis", "kafka", "clickhouse"),
-        {
+    **{
+        kind: {
             "size": "large",
             "version": 15,
             "replicas": 3,
@@ -69,8 +68,9 @@ GIVEN: dict[str, dict[str, Any]] = {
             "monitoring": False,
             "database": "orders",
             "storage": "20Gi",
-        },
-    ),
+        }
+        for kind in ("postgresql", "mongodb", "redis", "kafka", "clickhouse")
+    },
     "realtime-platform": {
         "database": "mysql",
         "visualization": "grafana",
@@ -220,7 +220,8 @@ def test_given_values_arrive_as_parameters(kind: str) -> None:
     bare, full = ({**t.parameters} for t in TASKS if t.identity.type == kind and t.entry == "main")
     handler = handler_for(kind)
     if isinstance(handler, CompositionalHandler):
-        assert bare["settings"] == "{}" and full["settings"] != "{}"
+        assert bare["settings"] == "{}"
+        assert full["settings"] != "{}"
         return
     for parameter in handler.mapped[kind].values():
         assert parameter not in bare or bare[parameter] != full[parameter]
