@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from contracts.cloudevents import CloudEvent, from_message, read
 from contracts.violations import ContractViolation
 
-ATTRIBUTE = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=40)
+ATTRIBUTE = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=40
+) | st.sampled_from(["100%", "%41", '"quoted"', " a ", "a\\b"])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-1000, 1000) | ATTRIBUTE, lambda inner: st.lists(inner, max_size=3)
 )

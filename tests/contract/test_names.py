@@ -82,6 +82,13 @@ def test_foreign_subjects_are_refused(subject: str) -> None:
         names.parse_subject(subject)
 
 
+def test_cut_names_still_differ() -> None:
+    one, other = "a" * 253, "a" * 252 + "b"
+    assert names.status_subject("ns", one, "k") != names.status_subject("ns", other, "k")
+    assert names.status_subject("ns", one, "k") == names.status_subject("ns", one, "k")
+    assert names.status_subject("ns", names.escape(one)[:100], "k") != names.status_subject("ns", one, "k")
+
+
 def test_names_stay_readable() -> None:
     assert names.oam_subject("shop", "orders") == "platform.oam.shop.orders"
     assert names.oam_subject("shop", "my.app") == "platform.oam.shop.my=2Eapp"
