@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import inspect
 from importlib.metadata import version
+from typing import Any
 
 import pytest
-from faststream import AckPolicy
+from faststream import AckPolicy, BaseMiddleware
 from faststream._internal.broker.registrator import Registrator
 from faststream._internal.endpoint.subscriber.call_item import CallsCollection
 from faststream._internal.endpoint.subscriber.usecase import SubscriberUsecase
@@ -18,7 +19,7 @@ from faststream.nats.broker.registrator import NatsRegistrator
 from faststream.nats.subscriber.config import NatsSubscriberConfig, NatsSubscriberSpecificationConfig
 from faststream.nats.subscriber.usecases import PullStreamSubscriber
 
-from tests.nats.conftest import DURABLE, STREAM, SUBJECTS, Bench, RecordingHandler, inbound
+from tests.nats.conftest import DURABLE, STREAM, SUBJECTS, Bench, RecordingHandler, inbound, until
 from worker.inbound.credit_pull import CreditPullSubscriber
 
 
@@ -81,3 +82,19 @@ async def test_the_subscriber_settles_nothing_itself_and_is_in_the_specification
         await bench.publish(1)
         assert (await bench.js.stream_info(STREAM)).config == before, "FastStream must not touch the stream"
         assert (await bench.js.consumer_info(STREAM, DURABLE)).config.durable_name == DURABLE
+
+
+async def test_a_middleware_of_faststream_sees_the_messages_once_there_is_one(bench: Bench) -> None:
+    seen = []
+
+    class Watching(BaseMiddleware):
+        async def consume_scope(self, call_next: Any, msg: Any) -> Any:
+            seen.append((msg.raw_message.subject, msg.body))
+            return await call_next(msg)
+
+    handler = RecordingHandler()
+    async with inbound(bench.server.url, handler) as worker:
+        worker.broker.add_middleware(Watching)
+        await bench.publish(3)
+        await until(lambda: worker.metrics.settles.get("ack") == 3)
+    assert sorted(seen) == [(f"platform.oam.team.app-{n}", b'{"n": %d}' % n) for n in range(3)]

@@ -19,7 +19,17 @@ from worker.errors import Deferred, LostRace, Unavailable, WorkerError
 from worker.inbound.deferrals import Deferrals
 from worker.inbound.settle import SettleMetrics
 from worker.inbound.turnstile import Turnstile
-from worker.inbound.verdict import DeadLetter, Facts, Final, Hold, Limits, Nak, judge, judge_arrival
+from worker.inbound.verdict import (
+    DeadLetter,
+    Facts,
+    Final,
+    Hold,
+    Limits,
+    Nak,
+    judge_arrival,
+    judge_error,
+    judge_outcome,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,15 +108,18 @@ class Consumer:
     async def consume(self, held: Held) -> None:
         """Handle one message to its settlement."""
         alone = held.message.delivery.delivered > self._limits.alone_after
-        async with self.turnstile.enter(alone=alone):
+        await self.turnstile.enter(alone=alone)
+        try:
             verdict = await self._conclude(held)
             if isinstance(verdict, Nak):
                 self.unready = verdict.unready or self.unready
             await self._settler.settle(held, verdict)
+        finally:
+            self.turnstile.leave(alone=alone)
 
     async def _conclude(self, held: Held) -> Final:
         """Call the handler until a verdict lets go of the message."""
-        arrival = judge_arrival(self._facts(held), self._limits)
+        arrival = judge_arrival(held.message.delivery.delivered, self._limits)
         rejection = arrival.error if arrival else None
         attempts = 0
         while True:
@@ -143,8 +156,9 @@ class Consumer:
     async def _judge(self, held: Held, result: Outcome | BaseException, attempts: int) -> Verdict:
         """Gather the facts that the verdict needs, and note who waits."""
         if not isinstance(result, BaseException):
-            self._forget(held)
-            return judge(result, self._facts(held, attempts), self._limits)
+            if held.message.delivery.delivered > 1:
+                self._forget(held)
+            return judge_outcome(result)
         tries = 0
         if not isinstance(result, WorkerError | ContractViolation):
             _log.error("handling %s failed: %s", held.message.delivery.key, _without_values(result))
@@ -152,7 +166,7 @@ class Consumer:
                 tries = await self._tries.add(held.message.delivery)
             except Unavailable as away:
                 result = away
-        verdict = judge(result, self._facts(held, attempts, tries), self._limits)
+        verdict = judge_error(result, self._facts(held, attempts, tries), self._limits)
         if isinstance(verdict, Nak):
             self._metrics.retried(type(result).__name__)
         if isinstance(verdict, Nak) and isinstance(result, Deferred) and not isinstance(result, LostRace):

@@ -37,9 +37,18 @@ class CreditPullSubscriber(PullStreamSubscriber):
 
     loop: PullLoop
     grace: float
+    consume_held: Callable[[Held], Awaitable[None]]
 
     async def _create_subscription(self) -> None:
-        await self.loop.start(self.connection, self.process_message)
+        await self.loop.start(self.connection, self._handle)
+
+    async def _handle(self, raw: Msg) -> None:
+        # Contexts, middlewares, parser and filters cost more than a whole event with nothing to do. They are run if
+        # there is anything in them.
+        if self._broker_middlewares:
+            await self.process_message(raw)
+        else:
+            await self.consume_held(self.loop.held[raw.reply])
 
     async def stop(self) -> None:
         """Stop pulling, finish or give back what is in hand."""
@@ -107,7 +116,7 @@ class CreditPullBroker(NatsBroker):
             pull_sub=PullSub(),
             stream=JStream(stream, declare=False),
         )
-        subscriber.loop, subscriber.grace = loop, self._grace
+        subscriber.loop, subscriber.grace, subscriber.consume_held = loop, self._grace, consume
 
         async def decode(message: NatsMessage) -> Held:
             """Hand over the message itself: what its bytes mean is decided by the corridor, with limits."""

@@ -7,11 +7,6 @@ it no longer drags down the delivery counts of innocent neighbours, and the next
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 
 class Turnstile:
@@ -19,7 +14,7 @@ class Turnstile:
 
     def __init__(self) -> None:
         self._shared = 0
-        self._alone = False
+        self._inside = False
         self._suspects = 0
         self._changed = asyncio.Event()
 
@@ -28,38 +23,33 @@ class Turnstile:
         """Whether a suspect is inside or waiting: nothing more should be pulled now."""
         return self._suspects > 0
 
-    @asynccontextmanager
-    async def enter(self, *, alone: bool) -> AsyncIterator[None]:
-        """Stay inside for the length of the block, with others or ``alone``."""
+    async def enter(self, *, alone: bool) -> None:
+        """Wait for the turn; ``leave`` must follow with the same ``alone``."""
         if alone:
-            await self._enter_alone()
+            self._suspects += 1
             try:
-                yield
-            finally:
-                self._alone = False
+                while self._shared or self._inside:
+                    await self._changed.wait()
+            except BaseException:
                 self._suspects -= 1
                 self._wake()
+                raise
+            self._inside = True
             return
         while self._suspects:
             await self._changed.wait()
         self._shared += 1
-        try:
-            yield
-        finally:
-            self._shared -= 1
-            if self._suspects:
-                self._wake()
 
-    async def _enter_alone(self) -> None:
-        self._suspects += 1
-        try:
-            while self._shared or self._alone:
-                await self._changed.wait()
-        except BaseException:
+    def leave(self, *, alone: bool) -> None:
+        """Let the next ones in."""
+        if alone:
+            self._inside = False
             self._suspects -= 1
             self._wake()
-            raise
-        self._alone = True
+            return
+        self._shared -= 1
+        if self._suspects:
+            self._wake()
 
     def _wake(self) -> None:
         self._changed.set()

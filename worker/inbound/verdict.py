@@ -115,27 +115,30 @@ _DEFER_FIRST, _DEFER_MOST = 5.0, 1800.0
 _NEWER_RECORD = 30.0
 
 
+_ACK = Ack()
+
+
 def judge(result: Outcome | BaseException, facts: Facts, limits: Limits) -> Verdict:
     """Return what is to be done with a message after its handler returned or raised ``result``."""
-    match result:
-        case BaseException():
-            return _judge_error(result, facts, limits)
-        case _ if result.settlement is Settlement.ACK:
-            return Ack()
-        case _:
-            return Term(result.reason)
+    return judge_error(result, facts, limits) if isinstance(result, BaseException) else judge_outcome(result)
 
 
-def judge_arrival(facts: Facts, limits: Limits) -> DeadLetter | None:
+def judge_outcome(outcome: Outcome) -> Ack | Term:
+    """Return the verdict on a message that was handled to its end."""
+    return _ACK if outcome.settlement is Settlement.ACK else Term(outcome.reason)
+
+
+def judge_arrival(delivered: int, limits: Limits) -> DeadLetter | None:
     """Return the verdict on a message that must not reach its handler at all, or ``None``."""
-    if facts.delivered <= limits.crash_loop:
+    if delivered <= limits.crash_loop:
         return None
-    message = f"delivered {facts.delivered} times without coming to an end: its handling probably kills the worker"
+    message = f"delivered {delivered} times without coming to an end: its handling probably kills the worker"
     fix = "look for restarts in the worker's logs, then replay it from the DLQ"
     return DeadLetter(Rejected("crash-loop", message, fix=fix))
 
 
-def _judge_error(error: BaseException, facts: Facts, limits: Limits) -> Verdict:
+def judge_error(error: BaseException, facts: Facts, limits: Limits) -> Verdict:
+    """Return the verdict on a message whose handler raised ``error``."""
     match error:
         case Rejected():
             return DeadLetter(error)

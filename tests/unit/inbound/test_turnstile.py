@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
 from worker.inbound.turnstile import Turnstile
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@asynccontextmanager
+async def entered_by(turnstile: Turnstile, *, alone: bool) -> AsyncIterator[None]:
+    await turnstile.enter(alone=alone)
+    try:
+        yield
+    finally:
+        turnstile.leave(alone=alone)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -17,7 +31,7 @@ async def test_a_suspect_is_never_in_company_and_everybody_gets_in(seed: int) ->
 
     async def visit(number: int, *, alone: bool) -> None:
         await asyncio.sleep(dice.random() / 50)
-        async with turnstile.enter(alone=alone):
+        async with entered_by(turnstile, alone=alone):
             inside.append((number, alone))
             assert len(inside) == 1 or not any(suspect for _, suspect in inside)
             await asyncio.sleep(dice.random() / 100)
@@ -34,11 +48,11 @@ async def test_a_suspect_that_gives_up_waiting_lets_the_others_in() -> None:
     turnstile, release = Turnstile(), asyncio.Event()
 
     async def stay() -> None:
-        async with turnstile.enter(alone=False):
+        async with entered_by(turnstile, alone=False):
             await release.wait()
 
     async def suspect() -> None:
-        async with turnstile.enter(alone=True):
+        async with entered_by(turnstile, alone=True):
             raise AssertionError
 
     first = asyncio.create_task(stay())

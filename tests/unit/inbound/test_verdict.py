@@ -88,7 +88,7 @@ def test_what_ends_in_the_dlq_says_why_and_what_to_do(
 
 @pytest.mark.parametrize(("delivered", "dead"), [(1, False), (50, False), (51, True), (10_000, True)])
 def test_a_crash_loop_is_told_on_arrival(delivered: int, dead: bool) -> None:
-    verdict = judge_arrival(Facts(delivered, 1.0), LIMITS)
+    verdict = judge_arrival(delivered, LIMITS)
     assert (verdict is not None) == dead
     if verdict:
         assert verdict.error.code == "crash-loop"
