@@ -179,7 +179,8 @@ def test_bodies_too_large_for_the_store_and_for_the_server(control_plane: Contro
     stored_by_etcd = control_plane.request("POST", workflows, {**_workflow("large"), **padding})
     assert stored_by_etcd.status == 500
     assert "request is too large" in stored_by_etcd.message
-    padding["status"] = {"padding": "x" * 3_300_000}
+    # Just above the limit: of a larger body the server leaves a part unread, and the answer may be lost with it.
+    padding["status"] = {"padding": "x" * 3 * 2**20}
     read_by_the_server = control_plane.request("POST", workflows, {**_workflow("large"), **padding})
     assert (read_by_the_server.status, read_by_the_server.reason) == (413, "RequestEntityTooLarge")
 
