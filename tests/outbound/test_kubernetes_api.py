@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.golden.scenarios import SCENARIOS, workflow_of
 from tests.outbound.clusters import (
     VERBS,
     Cluster,
@@ -88,6 +89,19 @@ async def test_what_was_created_is_there_suspended(
     assert abs(run.created_at - time.time()) < 60
     spec = (await stored(cluster, namespace, "shop-1"))["spec"]
     assert spec == json.loads(body(namespace, "shop-1"))["spec"], "the server keeps every field that was sent"
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+async def test_the_server_takes_every_golden_workflow_strictly(cluster: Cluster, namespace: str, scenario: str) -> None:
+    workflow = json.loads(workflow_of(SCENARIOS[scenario]()))
+    workflow["metadata"]["namespace"] = namespace
+    path = f"{workflows_path(namespace)}?fieldValidation=Strict"
+
+    code, answer = await cluster.call("POST", path, workflow)
+
+    assert code == 201, answer
+    assert answer["spec"] == workflow["spec"]
+    assert answer["metadata"]["annotations"] == workflow["metadata"]["annotations"]
 
 
 async def test_a_name_that_exists_is_told_and_nothing_is_overwritten(
