@@ -13,10 +13,25 @@ from hypothesis import strategies as st
 from worker.domain.observed import ObservedRun
 from worker.outbound.observed_workflow import observed_run
 
-KEYS = (
-    "metadata spec status nodes labels annotations outputs parameters name value displayName boundaryID phase "
-    "finishedAt creationTimestamp compressedNodes other"
-).split()
+KEYS = [
+    "metadata",
+    "spec",
+    "status",
+    "nodes",
+    "labels",
+    "annotations",
+    "outputs",
+    "parameters",
+    "name",
+    "value",
+    "displayName",
+    "boundaryID",
+    "phase",
+    "finishedAt",
+    "creationTimestamp",
+    "compressedNodes",
+    "other",
+]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
