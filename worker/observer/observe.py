@@ -63,8 +63,13 @@ class Observer:
         self._concurrency = concurrency
 
     async def run(self) -> None:
-        """Observe whenever the lease is held, until cancelled."""
-        await self._lease.lead(self._observe)
+        """Observe whenever the lease is held, until cancelled; nothing else ends it."""
+        while True:
+            try:
+                await self._lease.lead(self._observe)
+            except Exception:  # noqa: BLE001 - a process that does not observe any more would look alive
+                _log.exception("observing broke off, beginning anew")
+            await asyncio.sleep(_RETRY_LOOK)
 
     async def _observe(self) -> None:
         self._meter.observing(True)

@@ -352,6 +352,11 @@ class TestStale:
         assert kinds(folded) == ["succeeded"]
         assert folded.record.components == two().components
 
+    def test_one_that_never_ran_did_not_succeed(self) -> None:
+        """Argo ends a waiting Workflow that is terminated as Succeeded."""
+        assert kinds(fold(self.before(), self.old("Succeeded", shutdown="Terminate"), NOW)) == ["superseded"]
+        assert kinds(fold(self.before(), self.old("Succeeded"), NOW)) == ["failed"]
+
     def test_one_that_is_gone_was_superseded(self) -> None:
         folded = fold(self.before(), Vanished(OLD), NOW)
         assert kinds(folded) == ["superseded"]
