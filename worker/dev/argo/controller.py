@@ -247,6 +247,7 @@ class ArgoController:
             current = await self._client.call("GET", path)
             if _uid(current) == _uid(due):
                 self._put(current)
+                self._queue.add(_uid(due))
             return False
         return True
 

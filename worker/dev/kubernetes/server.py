@@ -6,6 +6,7 @@ and logs.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +54,7 @@ class KubernetesApi:
         for value in load_folder(definitions) if definitions is not None else ():
             self.cluster.load(value)
         self._runner: web.ServerRunner | None = None
+        self._streams: set[asyncio.Task[object]] = set()
         self.url = ""
 
     @property
@@ -91,6 +93,8 @@ class KubernetesApi:
     async def stop(self) -> None:
         """Close the socket and end every watch."""
         if self._runner is not None:
+            for stream in tuple(self._streams):
+                stream.cancel()
             await self._runner.cleanup()
             self._runner = None
 
@@ -179,8 +183,14 @@ class KubernetesApi:
         stream = web.StreamResponse(headers={"Content-Type": "application/json"})
         stream.enable_chunked_encoding()
         await stream.prepare(request)
-        async for chunk in outcome.lines():
-            await stream.write(chunk)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a handler runs in a task
+        self._streams.add(task)
+        try:
+            async for chunk in outcome.lines():
+                await stream.write(chunk)
+        finally:
+            self._streams.discard(task)
         return stream
 
     def _record(
