@@ -17,13 +17,13 @@ from worker.cli.exits import CliError, Exit, translate
 #: Command → module below ``worker.cli`` that defines ``command``, and its one line in the list; in the order of the
 #: list.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("serve:run", "Consume events, plan, submit Workflows; observe while holding the lease."),
-    "observe": ("serve:observe", "Only follow Workflows: component results and status events."),
+    "run": ("serve:run", "Consume events, plan and submit Workflows; observe while holding the lease."),
+    "observe": ("serve:observe", "Only follow Workflows: fold their ends into the records and tell them."),
     "dev": ("dev:command", "Run everything on embedded servers until Ctrl-C."),
-    "demo": ("demo:command", "Show the main job on embedded servers, check every result, end."),
+    "demo": ("demo:command", "Show the main job on embedded servers, check every result, and end."),
     "publish": ("publish:command", "Publish Applications, ApplicationClaims or CloudEvents."),
-    "plan": ("plan:command", "Show what an event would change, component by component, and why."),
-    "status": ("status:command", "Show what is recorded of all applications, or of one."),
+    "plan": ("plan:command", "Show what events would change, component by component, and why."),
+    "status": ("status:command", "Show what is recorded of all applications, or of one in detail."),
     "explain": ("explain:command", "Show everything that became of one event."),
     "retry": ("requests:retry", "Run again what did not succeed."),
     "delete": ("requests:delete", "Take away everything under a name."),

@@ -17,7 +17,7 @@ _SHELLS = {
 @click.argument("shell", type=click.Choice(list(_SHELLS)))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    """Print the completion script of SHELL."""
+    """Print the completion script of a shell."""
     made = get_completion_class(shell)
     assert made is not None  # noqa: S101 - click has all three
     click.echo(made(ctx.find_root().command, {}, "platform-worker", _VARIABLE).source())

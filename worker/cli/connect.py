@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from contracts.streams import Topology
     from worker.outbound.desk import Desk
+    from worker.outbound.kubernetes_client import KubernetesClient
     from worker.outbound.streams import Change
     from worker.settings import Settings
 
@@ -99,6 +100,17 @@ def with_client(work: Callable[[Client, Settings], Awaitable[T]]) -> T:
     return asyncio.run(session())
 
 
+def kubernetes_client(found: Settings) -> KubernetesClient:
+    """Return a session to the Kubernetes API, not opened yet; it gives up within seconds."""
+    from worker.outbound.kubernetes_client import KubernetesAccess, KubernetesClient  # noqa: PLC0415 - a slow import
+
+    return KubernetesClient(
+        KubernetesAccess(
+            kubeconfig=str(found.kubeconfig or ""), total_timeout=found.kube_api_timeout, connect_timeout=2.0
+        )
+    )
+
+
 async def stop_workflow(name: str) -> bool:
     """Stop a Workflow through the Kubernetes API; ``False`` if it is gone.
 
@@ -106,11 +118,7 @@ async def stop_workflow(name: str) -> bool:
         Unavailable: The API does not answer, or refuses.
     """
     from worker.outbound.kubernetes_api import KubernetesWorkflows  # noqa: PLC0415 - aiohttp and the client's models
-    from worker.outbound.kubernetes_client import KubernetesAccess, KubernetesClient  # noqa: PLC0415
 
     found = settings()
-    access = KubernetesAccess(
-        kubeconfig=str(found.kubeconfig or ""), total_timeout=found.kube_api_timeout, connect_timeout=2.0
-    )
-    async with KubernetesClient(access) as client:
+    async with kubernetes_client(found) as client:
         return await KubernetesWorkflows(client, found.workflow_namespace).stop(name, "")

@@ -40,7 +40,7 @@ class Result:
     @property
     def ended(self) -> bool:
         """Nothing more will be told of it."""
-        return not self.stored or any(entry.ends for entry in self.entries)
+        return not self.stored or any(entry.closes(deletes=self.step.expect.end == "deleted") for entry in self.entries)
 
     @property
     def accepted(self) -> Entry | None:

@@ -19,7 +19,14 @@ from typing import Any
 from contracts import cloudevents, strict_json
 from contracts.application import is_application
 from contracts.cloudevents import CloudEvent
-from contracts.events import EventData, from_claim, parse_data
+from contracts.events import (
+    ApplicationChanged,
+    ApplicationDeleted,
+    EventData,
+    RemovalRequested,
+    from_claim,
+    parse_data,
+)
 from contracts.names import InboundType, message_id, oam_subject, request_subject
 from contracts.violations import ContractViolation
 from worker.cli.yaml_documents import load_all
@@ -77,6 +84,15 @@ class Outgoing:
     def message_id(self) -> str:
         """Value of ``Nats-Msg-Id``."""
         return message_id(self.subject, self.event.id)
+
+    @property
+    def deletes(self) -> bool:
+        """The event asks for everything under its name to go."""
+        if isinstance(self.data, RemovalRequested):
+            return not self.data.components
+        if isinstance(self.data, ApplicationChanged):
+            return self.data.application.metadata.deletion_timestamp is not None
+        return isinstance(self.data, ApplicationDeleted)
 
     def to_message(self) -> tuple[dict[str, str], bytes]:
         """Return headers and body in structured mode."""

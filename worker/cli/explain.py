@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 @click.argument("event_id")
 @output_option
 def command(event_id: str, output: str) -> None:
-    """Show every disposition and run event of the event EVENT_ID, and its dead letter.
+    """Show everything that became of one event.
 
-    EVENT_ID is the CloudEvent id; of an event that had none STREAM:SEQUENCE, for example PLATFORM_EVENTS:17.
+    That is every disposition and run event that the ledger has of it, and its dead letter. EVENT_ID is the CloudEvent
+    id; of an event that had none it is STREAM:SEQUENCE, for example PLATFORM_EVENTS:17.
 
     Exit code 3 if nothing was told of such an event (within the 30 days that the ledger keeps).
     """

@@ -60,9 +60,13 @@ class Entry:
         sequence = str(self.event.get("delivery", "")).rpartition(":")[2]
         return int(sequence) if sequence.isdecimal() else 0
 
+    def closes(self, *, deletes: bool) -> bool:
+        """Tell whether nothing more will be told of the event; a deletion's run succeeds before it is deleted."""
+        return self.ends and not (deletes and self.kind == "succeeded")
+
     @property
     def ends(self) -> bool:
-        """Nothing more will be told of this event."""
+        """A run or an event came to its end."""
         return self.kind in ENDINGS
 
     def summary(self) -> str:

@@ -31,7 +31,7 @@ _NOWHERE = Delivery(EVENTS_STREAM, "", 1)
 @click.option("--all-parameters", is_flag=True, help="Show also parameters that have their template's default.")
 @output_option
 def command(file: str, live: bool, all_parameters: bool, output: str) -> None:
-    """Show what the events in FILE would change, component by component, and why.
+    """Show what events would change, component by component, and why.
 
     FILE has one or more Applications, ApplicationClaims or CloudEvents; - is standard input. Without --live nothing is
     contacted, and the comparison is with an empty record: everything is created.

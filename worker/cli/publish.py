@@ -68,7 +68,7 @@ class Sent:
 def command(
     files: tuple[str, ...], event_id: str | None, watching: bool, timeout: float, raw_subject: str | None, output: str
 ) -> None:
-    """Publish the events in FILE….
+    """Publish Applications, ApplicationClaims or CloudEvents.
 
     A FILE holds one or more Applications, ApplicationClaims or CloudEvents (YAML or JSON); - is standard input. The
     environment variable TRACEPARENT is passed on in events that have no trace context of their own.
@@ -125,7 +125,16 @@ async def follow_sent(desk: Desk, sent: Sent, *, patience: float) -> None:
     data, event = sent.outgoing.data, sent.outgoing.event
     sequence = sent.receipt.sequence
     key = event_key(event.id, sent.receipt.stream, sequence)
-    sent.end = await watch(desk, data.namespace, data.name, key, sequence=sequence, patience=patience, say=say_line)
+    sent.end = await watch(
+        desk,
+        data.namespace,
+        data.name,
+        key,
+        sequence=sequence,
+        deletes=sent.outgoing.deletes,
+        patience=patience,
+        say=say_line,
+    )
 
 
 def show(sent: list[Sent], output: str) -> None:

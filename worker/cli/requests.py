@@ -42,7 +42,9 @@ _reason_option = click.option("--reason", help="Why, for the ledger's readers.")
 def retry(
     application: AppKey, reconcile: bool, reason: str | None, watching: bool, timeout: float, output: str
 ) -> None:
-    """Run again what the record of APPLICATION (NAMESPACE/APP) says is not applied.
+    """Run again what did not succeed.
+
+    That is what the record of APPLICATION (NAMESPACE/APP) says is not applied.
 
     Exit code 3 if nothing is recorded of it.
     """
@@ -67,11 +69,11 @@ def retry(
 def delete(
     application: AppKey, deletion_policy: str | None, reason: str | None, watching: bool, timeout: float, output: str
 ) -> None:
-    """Take away everything under APPLICATION (NAMESPACE/APP).
+    """Take away everything under a name.
 
-    Says that the Application is deleted, or asks for the removal of the request, whichever the record names as the
-    owner. It does not delete the Application object from Kubernetes: as long as that exists, its next change brings
-    everything back.
+    Says that the Application NAMESPACE/APP is deleted, or asks for the removal of the request of that name, whichever
+    the record has as the owner. It does not delete the Application object from Kubernetes: as long as that exists, its
+    next change brings everything back.
 
     Exit code 3 if nothing is managed under that name.
     """
@@ -93,7 +95,9 @@ def delete(
 @click.argument("application", type=APPLICATION)
 @output_option
 def stop(application: AppKey, output: str) -> None:
-    """Stop the current run of APPLICATION (NAMESPACE/APP); what it touched stays dirty until a retry or a new event.
+    """Stop the current run of an application.
+
+    What it touched stays dirty until a retry or a new event.
 
     Exit code 3 if there is no unfinished run.
     """

@@ -27,7 +27,9 @@ _LAST = 10
 @click.option("-n", "--namespace", help="Only applications of this namespace.")
 @output_option
 def command(application: AppKey | None, namespace: str | None, output: str) -> None:
-    """Show what is recorded of all applications, or of APPLICATION (NAMESPACE/APP) in detail.
+    """Show what is recorded of all applications, or of one in detail.
+
+    APPLICATION is NAMESPACE/APP, or APP in the namespace default.
 
     Exit code 3 if nothing is recorded of APPLICATION; 1 if its last run failed.
     """

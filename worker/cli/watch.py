@@ -23,7 +23,7 @@ _LOOK = 0.15
 
 
 async def follow(
-    desk: Desk, namespace: str, name: str, key: str, *, sequence: int, patience: float
+    desk: Desk, namespace: str, name: str, key: str, *, sequence: int, deletes: bool, patience: float
 ) -> AsyncIterator[Entry]:
     """Yield the status events of one event as they come, until nothing more will be told of it.
 
@@ -33,6 +33,7 @@ async def follow(
         name: Of the application.
         key: The event's key.
         sequence: The event's place in its stream; an id that was published again much later has several.
+        deletes: It asks for everything to go, which is told once more after its run has succeeded.
         patience: Seconds to wait for the end.
 
     Raises:
@@ -48,7 +49,7 @@ async def follow(
             if entry.delivered != sequence:
                 continue
             yield entry
-            if entry.ends:
+            if entry.closes(deletes=deletes):
                 return
         if time.monotonic() > deadline:
             raise CliError(
@@ -60,11 +61,19 @@ async def follow(
 
 
 async def watch(
-    desk: Desk, namespace: str, name: str, key: str, *, sequence: int, patience: float, say: Callable[[Entry], None]
+    desk: Desk,
+    namespace: str,
+    name: str,
+    key: str,
+    *,
+    sequence: int,
+    deletes: bool,
+    patience: float,
+    say: Callable[[Entry], None],
 ) -> Entry:
     """Follow one event, call ``say`` for each thing told of it, and return the last."""
     last: Entry | None = None
-    async for entry in follow(desk, namespace, name, key, sequence=sequence, patience=patience):
+    async for entry in follow(desk, namespace, name, key, sequence=sequence, deletes=deletes, patience=patience):
         say(entry)
         last = entry
     assert last is not None  # noqa: S101 - `follow` ends only behind an entry

@@ -155,6 +155,11 @@ class Desk:
         found = await self._js.last(f"KV_{STATE_BUCKET}", _key(key))
         return None if found is None or _DELETED in found.headers else loads(found.body, key)
 
+    async def stored(self, key: str) -> Letter | None:
+        """Return what the state bucket holds under ``key``, as it is stored; ``None`` if nothing."""
+        found = await self._js.last(f"KV_{STATE_BUCKET}", _key(key))
+        return None if found is None or _DELETED in found.headers else _letter(found)
+
     async def _walk(self, stream: str, subjects: str, after: int, *, deleted: bool = True) -> AsyncIterator[Letter]:
         while (found := await self._js.after(stream, subjects, after + 1)) is not None:
             after = found.sequence

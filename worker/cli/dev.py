@@ -1,0 +1,118 @@
+"""``dev``: the demo's servers and a worker, for as long as somebody wants to play with them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from worker.cli.exits import CliError, Exit
+from worker.cli.output import TABLE, console, emit, note, output_option, table
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from worker.dev.environment import Environment
+    from worker.dev.process import WorkerProcess
+
+
+@click.command(name="dev")
+@click.option(
+    "--kubeconfig",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Use the cluster (and the Argo) of this kubeconfig instead of the embedded API.",
+)
+@click.option("--nats-port", type=click.IntRange(1, 65535), help="Port of the NATS server; otherwise a free one.")
+@click.option("--http-port", type=click.IntRange(1, 65535), help="Port of the worker; otherwise a free one.")
+@click.option("--logs/--no-logs", default=True, show_default=True, help="Print the worker's log lines on stderr.")
+@click.option("--task-seconds", default=2.0, show_default=True, help="How long a task of the simulated Argo takes.")
+@output_option
+def command(
+    kubeconfig: Path | None, nats_port: int | None, http_port: int | None, logs: bool, task_seconds: float, output: str
+) -> None:
+    """Run everything on embedded servers until Ctrl-C.
+
+    Prints the addresses, and the lines that let another terminal's platform-worker and kubectl find them. Everything is
+    gone at the end.
+    """
+    from worker.dev.nats_server import NatsServerError  # noqa: PLC0415 - servers that --help need not load
+    from worker.dev.process import WorkerDidNotStart  # noqa: PLC0415
+
+    try:
+        asyncio.run(_serve(kubeconfig, nats_port, http_port, task_seconds, output, logs=logs))
+    except (NatsServerError, WorkerDidNotStart) as error:
+        raise CliError(Exit.FAILED, str(error)) from error
+
+
+async def _serve(
+    kubeconfig: Path | None,
+    nats_port: int | None,
+    http_port: int | None,
+    task_seconds: float,
+    output: str,
+    *,
+    logs: bool,
+) -> None:
+    from worker.cli.connect import apply_streams  # noqa: PLC0415 - as above
+    from worker.dev.environment import environment  # noqa: PLC0415
+    from worker.dev.loopback import free_port  # noqa: PLC0415
+    from worker.dev.process import worker_process  # noqa: PLC0415
+    from worker.outbound.desk import connected  # noqa: PLC0415
+    from worker.settings import Settings  # noqa: PLC0415
+
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with environment(kubeconfig=kubeconfig, nats_port=nats_port, task_seconds=task_seconds) as servers:
+        port = http_port or free_port()
+        variables = servers.worker_variables(port)
+        settings = Settings.from_environment(variables)
+        async with connected(settings) as client:
+            await apply_streams(client, settings)
+        note("starting the worker …")
+        async with worker_process(variables, port, servers.folder / "worker.log") as worker:
+            _print_addresses(servers, worker, output)
+            waits: list[Coroutine[Any, Any, object]] = [stopped.wait(), worker.process.wait()]
+            waiting = [asyncio.create_task(one) for one in [*waits, *([_follow(worker.log)] if logs else [])]]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+            if not stopped.is_set():
+                ended = f"the worker ended with code {worker.process.returncode}"
+                raise CliError(Exit.FAILED, ended, f"its log ends:\n{worker.log_tail()}")
+            note("stopping …")
+
+
+def _print_addresses(servers: Environment, worker: WorkerProcess, output: str) -> None:
+    api = servers.api.url if servers.api is not None else "of the given cluster"
+    found = {
+        "nats": servers.nats_url,
+        "kubernetes": api,
+        "kubeconfig": str(servers.kubeconfig),
+        "http": worker.url,
+        "log": str(worker.log),
+    }
+    if output != TABLE:
+        emit(found, output)
+        return
+    out = console()
+    out.print(table(("what", "where"), list(found.items())))
+    out.print("In another terminal:")
+    out.print(f"  export NATS_URL={servers.nats_url} KUBECONFIG={servers.kubeconfig}")
+    out.print("  platform-worker publish --watch application.yaml")
+    out.print("Ctrl-C ends everything.")
+
+
+async def _follow(log: Path) -> None:
+    """Print what is added to the log, for ever."""
+    with log.open(encoding="utf-8", errors="replace") as file:
+        while True:
+            line = file.readline()
+            if line:
+                click.echo(line, nl=False, err=True)
+            else:
+                await asyncio.sleep(0.1)
