@@ -144,7 +144,7 @@ class PullLoop:
 
     async def stop(self, grace: float) -> None:
         """Take nothing more in; let what is in hand finish within ``grace`` seconds; give back the rest at once."""
-        if not self._loops:
+        if not self._running:
             return
         self._running = False
         self._wake.set()

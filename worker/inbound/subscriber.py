@@ -127,7 +127,12 @@ class Inbound:
         @contextlib.asynccontextmanager
         async def life() -> AsyncIterator[None]:
             async with lifespan():
-                yield
+                try:
+                    yield
+                finally:
+                    # FastStream leaves a broker connected whose start has failed.
+                    await self._let_go()
+                    await self.broker.stop()
 
         return FastStream(
             self.broker, logger=None, lifespan=life, on_startup=[self._connect], on_shutdown=[self._let_go]
