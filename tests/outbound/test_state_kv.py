@@ -61,6 +61,24 @@ async def test_a_write_names_the_revision_that_it_replaces(state: KvState) -> No
     assert len((await state.load(SHOP)).record.components) == 3
 
 
+async def test_what_another_worker_wrote_is_seen_at_once(jetstream: JetStream, state: KvState) -> None:
+    """The decoded form is kept, but only for the very bytes that the broker has."""
+    other = KvState(jetstream)
+    revision = await state.save(a_record(), 0)
+    for components in (3, 2, 5, 2):
+        await state.load(SHOP)
+        revision = await other.save(a_record(components), revision)
+        assert await state.load(SHOP) == await other.load(SHOP)
+        assert len((await state.load(SHOP)).record.components) == components
+
+
+async def test_decoded_records_are_kept_in_bounds(state: KvState) -> None:
+    for number in range(300):
+        await state.save(a_record(0, app=AppKey("ns", f"app-{number}")), 0)
+    assert len(state._decoded) == 256
+    assert (await state.load(AppKey("ns", "app-0"))).record == a_record(0, app=AppKey("ns", "app-0"))
+
+
 async def test_one_of_many_racing_writers_wins(state: KvState) -> None:
     results = await asyncio.gather(*(state.save(a_record(n), 0) for n in range(1, 11)), return_exceptions=True)
 

@@ -8,6 +8,7 @@ nothing, so a key ``_meta`` says which bucket this is: without it the worker doe
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from contracts.names import EVENTS_STREAM, STATE_BUCKET, escape, record_key
@@ -30,6 +31,8 @@ TRIES_TTL = 86400
 #: What headers and subject add to a record on its way to the broker.
 _OVERHEAD = 1024
 _DELETED = b"KV-Operation"
+#: Records of which the decoded form is kept, some 20 KB each; what they say is always read from the broker.
+_REMEMBERED = 256
 
 
 class StateLost(Misconfigured):
@@ -60,6 +63,7 @@ class KvState:
         self._prefix = f"$KV.{bucket}."
         self._events = events
         self._incarnation = ""
+        self._decoded: OrderedDict[str, tuple[bytes, Record]] = OrderedDict()
 
     @guarded
     async def open(self) -> None:
@@ -102,7 +106,7 @@ class KvState:
         key = record_key(app.namespace, app.name)
         found = await self._js.last(self._stream, self._prefix + key)
         if found is not None and not _is_deleted(found):
-            return Stored(loads(found.body, key), found.sequence)
+            return Stored(self._decode(found.body, key), found.sequence)
         # No record: a new application, or a bucket that somebody made anew under a running worker.
         await self._check_mark()
         return Stored(Record(app), found.sequence if found else 0)
@@ -119,7 +123,9 @@ class KvState:
         body = dumps(record)
         check_size(body, self._js.max_payload - _OVERHEAD)
         key = record_key(record.app.namespace, record.app.name)
-        return await self._js.publish(self._prefix + key, body, last=revision)
+        saved = await self._js.publish(self._prefix + key, body, last=revision)
+        self._remember(key, body, record)
+        return saved
 
     async def restore(self, record: Record) -> bool:
         """Write a record that was rebuilt, unless the bucket has one that is as new; for a bucket without a mark.
@@ -178,6 +184,20 @@ class KvState:
                 # Another worker counts the same message; as many rounds as there are workers.
                 continue
             return tries
+
+    def _decode(self, body: bytes, key: str) -> Record:
+        """Decode a record, unless these very bytes were decoded or written here before: half of what a load costs."""
+        known = self._decoded.get(key)
+        if known is None or known[0] != body:
+            known = (body, loads(body, key))
+        self._remember(key, *known)
+        return known[1]
+
+    def _remember(self, key: str, body: bytes, record: Record) -> None:
+        self._decoded[key] = (body, record)
+        self._decoded.move_to_end(key)
+        if len(self._decoded) > _REMEMBERED:
+            self._decoded.popitem(last=False)
 
     async def _walk(
         self, keys: str, unreadable: Callable[[str, WorkerError], None] | None = None
