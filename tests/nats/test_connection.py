@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 import nats
+import nkeys
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -69,12 +70,8 @@ async def test_a_token() -> None:
 
 async def test_an_nkey(tmp_path: Path) -> None:
     seed = "SUAMLK2ZNL35WSMW37E7UD4VZ7ELPKW7DHC3BWBSD2GCZ7IUQQXZIORRBU"
-    public = "UBTC5UZ5KZVLFLRXWGFSTSTMDZQP5P6GZDKXLAZ7YBGGW6T4ACU2GOEX"
+    public = nkeys.from_seed(bytearray(seed.encode())).public_key.decode()
     file = tmp_path / "seed.nk"
-    import nkeys
-
-    pair = nkeys.from_seed(bytearray(seed.encode()))
-    public = pair.public_key.decode()
     file.write_text(seed)
     async with NatsServer(config={"authorization": {"users": [{"nkey": public}]}}) as server:
         assert await reaches(server, NATS_NKEY_SEED_FILE=str(file))
