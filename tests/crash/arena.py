@@ -237,6 +237,17 @@ class Arena:
         history.executed = list(self.runner.executed)
         return history
 
+    async def describe(self) -> str:
+        """Return what a person needs to understand a violation: statuses, Workflows, executed tasks, records."""
+        workflows = [
+            f"{w['metadata']['name']} {w.get('status', {}).get('phase')} {w.get('status', {}).get('message', '')} "
+            f"{w['metadata']['annotations'].get('platform.io/superseded-by', '')} {w['metadata']['annotations']['platform.io/delivery']}"
+            for w in await self.workflows()
+        ]
+        runs = [f"{app}: {record.run}" for app, record in (await self.records()).items()]
+        lines = [*map(str, self.history.told), *workflows, *map(str, self.history.executed), *runs]
+        return "\n".join(lines)
+
     async def _stored(self, stream: str, subjects: str) -> AsyncIterator[Msg]:
         """Read all messages of a stream once, oldest first."""
         info = await self.js.stream_info(stream, subjects_filter=subjects)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from tests.crash.arena import Arena
@@ -15,31 +17,33 @@ from worker.pipeline import STEPS
 _PASSES = {"settled": 1, "dead-lettered": 2}
 
 
-async def _publish(arena: Arena) -> None:
+async def _publish(arena: Arena, batch: int) -> None:
     """One of each kind: new, changed, the same again, too old, refused, unreadable, deleted."""
-    await arena.publish(changed("shop", 1), rank=1, wish=(("db", "medium"),))
-    await arena.publish(changed("shop", 2), rank=2, wish=(("db", "large"),))
-    await arena.publish(changed("mall", 3), rank=3, wish=(("db", "small"),))
-    await arena.publish(changed("mall", 2), rank=2, wish=(("db", "large"),))
-    wrong = changed("shop", 3, {"db": "huge"})
-    await arena.publish(wrong, rank=3, valid=False)
-    subject = "platform.oam.team-a.broken"
-    await arena.publish_raw(subject, b'{"no": "event"', event_id="", app="team-a/broken", rank=0, valid=False)
+    shop, mall = f"shop-{batch}", f"mall-{batch}"
+    await arena.publish(changed(shop, 1), rank=1, wish=(("db", "medium"),))
+    await arena.publish(changed(shop, 2), rank=2, wish=(("db", "large"),))
+    await arena.publish(changed(mall, 3), rank=3, wish=(("db", "small"),))
+    await arena.publish(changed(mall, 2), rank=2, wish=(("db", "large"),))
+    await arena.publish(changed(f"wrong-{batch}", 3, {"db": "huge"}), rank=3, valid=False)
+    subject = f"platform.oam.team-a.broken-{batch}"
+    await arena.publish_raw(subject, b'{"no": "event"}', event_id="", app=f"team-a/broken-{batch}", rank=0, valid=False)
     annotated = {"annotations": {"platform.io/deletion-policy": "delete"}}
-    await arena.publish(deleted("mall", 4, **annotated), rank=4, wish=(("db", None),))
+    await arena.publish(deleted(mall, 4, **annotated), rank=4, wish=(("db", None),))
 
 
 @pytest.mark.parametrize("step", STEPS)
 async def test_killed_at_a_step(open_arena: OpenArena, step: str, server: str, capsys: pytest.CaptureFixture) -> None:
-    for count in range(1, rounds(server) + 1):
-        async with open_arena() as arena:
-            await _publish(arena)
-            victim = await arena.worker("--kill-at", f"{step}:{(count - 1) % _PASSES.get(step, 3) + 1}")
-            code = await victim.ended(within=30)
-            assert code == -9, f"step {step} was never reached: {victim.log.read_text()[-2000:]}"
-            await arena.worker()
-            await arena.at_rest(within=40)
-            history = await arena.collect()
-        assert check(history) == []
-        with capsys.disabled():
-            print(f"  killed at {step} #{count}: {history.summary()}")
+    """Each round publishes more events and kills the next worker, which has also inherited what the last one left."""
+    async with open_arena() as arena:
+        for count in range(rounds(server)):
+            await _publish(arena, count)
+            victim = await arena.worker("--kill-at", f"{step}:{count % _PASSES.get(step, 3) + 1}")
+            code = await victim.ended(within=60)
+            assert code == -signal.SIGKILL, f"step {step} was not reached: {victim.log.read_text()[-2000:]}"
+        await arena.worker()
+        await arena.at_rest(within=90)
+        history = await arena.collect()
+        problems = check(history)
+        assert not problems, "\n".join([*problems, await arena.describe()])
+    with capsys.disabled():
+        print(f"  killed {rounds(server)} times at {step}: {history.summary()}")
