@@ -151,7 +151,7 @@ async def test_a_refusing_api_is_tried_again(platform: Platform) -> None:
     await platform.create(second)
     platform.api.faults.inject(match={"verb": "patch"}, refuse="unavailable", times=2)
     platform.api.faults.inject(match={"verb": "patch"}, refuse="rbac", skip=2, times=1)
-    async with platform.argo(), platform.observing(sweep_every=60):
+    async with platform.argo(), platform.observing(sweep_every=1):
         await platform.finished(first)
     assert (await platform.workflow(second)).suspended
     assert platform.tally.counts["stopped"] == 1
@@ -207,3 +207,29 @@ async def test_a_workflow_that_names_no_application_is_complained_about_once(
         await asyncio.sleep(1.5)
     assert platform.tally.counts["unreadable"] == 1
     assert caplog.text.count("which application it belongs to") == 1
+
+
+async def test_a_run_that_vanishes_in_a_gap_of_the_watch_failed(platform: Platform) -> None:
+    async with platform.observing(sweep_every=60):
+        run = await platform.launch()
+        await asyncio.sleep(0.5)
+        platform.api.faults.inject(match={"verb": "watch"}, refuse="expired", delay=1.0)
+        await platform.api.stop()
+        await platform.api.start(port=int(platform.api.url.rpartition(":")[2]))
+        await platform.delete(run)
+        await platform.ended(Phase.FAILED, seconds=20)
+    assert await platform.kinds(run) == ["failed"]
+
+
+async def test_a_clean_stop_hands_over_at_once(platform: Platform) -> None:
+    async with platform.argo(), platform.observing(await platform.connect(), lease_timing={}) as first:
+        await platform.launch()
+        await platform.ended(Phase.SUCCEEDED)
+        async with platform.observing(await platform.connect(), lease_timing={}):
+            await asyncio.sleep(0.3)
+            assert platform.tally.active == 1
+            first.cancel()
+            stopped = time.monotonic()
+            run = await platform.launch(2, tasks=(task(DB, parameters={"component": "db"}),))
+            await platform.until(lambda r: r.run is not None and r.run.name == run.name and r.run.phase.finished)
+            assert time.monotonic() - stopped < 5

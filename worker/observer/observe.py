@@ -138,7 +138,7 @@ class _Term:
                 self._enqueue(run)
             case Seen(run) | Gone(run):
                 self._live[run.name] = run
-                if self._settled.get(run.name) != _news(run):
+                if self._settled.get(run.name) != _news(run) and not _in_good_hands(run):
                     self._enqueue(run)
 
     def _enqueue(self, run: ObservedRun) -> None:
@@ -243,6 +243,11 @@ class _Term:
 def _news(run: ObservedRun) -> tuple[object, ...]:
     """Return those traits of an unfinished Workflow that can mean anything for its record."""
     return (run.finished, run.suspended, run.shutdown, bool(run.nodes))
+
+
+def _in_good_hands(run: ObservedRun) -> bool:
+    """Tell whether its worker is about to start it, or has died: that is for the next sweep to find out."""
+    return run.suspended and not run.shutdown and not run.finished
 
 
 def _awaited(record: Record) -> list[str]:

@@ -110,6 +110,9 @@ class Settler:
         for action in folded.actions:
             match action:
                 case Stop(run, superseded_by):
+                    there = await self._workflows.get(run)
+                    if there is None or there.finished:  # what was seen is older than that
+                        continue
                     _log.info("stopping a run that must not go on", extra={"run": run, "superseded_by": superseded_by})
                     if await self._workflows.stop(run, superseded_by):
                         self._meter.run_stopped()
