@@ -1,23 +1,27 @@
 """The composition root: the only file that names concrete adapters. What is wired to what can be read here alone.
 
 Two roles are built here. ``run`` consumes events and, while it holds the lease, observes; ``observe`` only observes.
-Whatever needs
-the broker is built once there is a connection, so that probes are answered from the first moment.
+Whatever needs the broker is built once there is a connection, so that probes are answered from the first moment.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import signal
 import socket
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from contracts import names
 from contracts.streams import topology
+from worker import __version__
+from worker.background import Background
+from worker.http import Combined, Reason, serve
 from worker.inbound.subscriber import Collaborators, Inbound, InboundOptions
 from worker.inbound.verdict import Limits
 from worker.observer.observe import Observer
@@ -36,14 +40,18 @@ from worker.outbound.streams import Streams, tailored
 from worker.outbound.workflow import HeraWorkflowBuilder, WorkflowSettings
 from worker.outbound.workflow_watch import WorkflowWatch
 from worker.pipeline import Adapters, Pipeline, no_failpoint
+from worker.telemetry import logs, traces
 from worker.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
 
     from contracts.streams import Topology
+    from worker.http import Health
     from worker.ports import Failpoint
     from worker.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 def unaltered(adapters: Adapters) -> Adapters:
@@ -67,13 +75,42 @@ class Process:
     def __init__(self, settings: Settings, alter: Callable[[Adapters], Adapters] = unaltered) -> None:
         """Read nothing and connect to nothing yet."""
         self.settings = settings
-        self.metrics = Metrics(instance=settings.platform_instance)
+        self.metrics = Metrics(instance=settings.platform_instance, version=__version__)
         self.kubernetes = KubernetesClient(kubernetes_access(settings))
         self.connection = NatsConnection(settings)
         self.broker_breaker = Breaker("nats", on_change=self.metrics.breaker)
         self.api_breaker = Breaker("kubernetes", on_change=self.metrics.breaker)
         self.gate = StateGate(Breakers(self.broker_breaker, self.api_breaker))
         self._alter = alter
+
+    @asynccontextmanager
+    async def alive(self, health: Health) -> AsyncIterator[None]:
+        """Log, trace and answer probes for the length of the block."""
+        settings = self.settings
+        secrets = [s.get_secret_value() for s in (settings.nats_password, settings.nats_token) if s is not None]
+        logs.configure(settings.log_level.value, settings.log_format.value, secrets=secrets)
+        end_of_traces = traces.configure(__version__, instance=settings.platform_instance)
+        try:
+            async with serve(settings.listen_host, settings.http_port, health, self.metrics) as port:
+                _log.info("listening", extra={"port": port})
+                yield
+        finally:
+            await self.kubernetes.close()
+            end_of_traces()
+
+    async def observe(self, outside: Outside) -> None:
+        """Observe for ever, from the moment that the record store can be used."""
+        await self.gate.open_store(outside.store)
+        await outside.observer.run()
+
+    async def connect_and_observe(self, background: Background) -> None:
+        """Connect, keep the connection and observe, for ever."""
+        client = await self.connection.connect()
+        background.start("keeper", self.connection.keep(client))
+        try:
+            await self.observe(self.reach_out(client))
+        finally:
+            await client.close()
 
     def reach_out(self, client: Client) -> Outside:
         """Build all adapters over a connected client."""
@@ -127,20 +164,16 @@ async def run_worker(
         Misconfigured: Streams, consumer or bucket are missing or not as declared.
     """
     process = Process(settings, alter)
-    background: list[asyncio.Task[None]] = []
+    background = Background()
 
     async def collaborate(client: Client) -> Collaborators:
         outside = process.reach_out(client)
+        background.start("observer", process.observe(outside))
+        handler = Pipeline(outside.adapters, settings.platform_instance, failpoint)
 
         async def verify(_: object) -> None:
             await outside.streams.verify()
 
-        async def observe() -> None:
-            await process.gate.open_store(outside.store)
-            await outside.observer.run()
-
-        background.append(asyncio.create_task(observe(), name="observer"))
-        handler = Pipeline(outside.adapters, settings.platform_instance, failpoint)
         return Collaborators(handler, process.gate, outside.store, verify)
 
     inbound = Inbound(
@@ -150,20 +183,37 @@ async def run_worker(
         keep=process.connection.keep,
         metrics=process.metrics,
     )
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(process.kubernetes.close)
-        stack.push_async_callback(_end, background)
-        await inbound.application().run()
+    for name, (description, value) in inbound.gauges().items():
+        process.metrics.watch(name, description, value)
+    health = Combined(inbound, background, Reason("admission", lambda: process.gate.unready))
+
+    @asynccontextmanager
+    async def life() -> AsyncIterator[None]:
+        async with process.alive(health), background:
+            yield
+
+    await inbound.application(life).run()
 
 
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+async def run_observer(settings: Settings) -> None:
+    """Observe until SIGTERM or SIGINT; for installations that want it apart from the consumers."""
+    process = Process(settings)
+    background = Background()
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    health = Combined(
+        background,
+        Reason("connection", lambda: process.connection.trouble),
+        Reason("admission", lambda: process.gate.unready),
+    )
+    async with process.alive(health), background:
+        background.start("connection", process.connect_and_observe(background))
+        await stopped.wait()
 
 
 async def apply_streams(client: Client, declared: Topology) -> list[object]:
-    """Create or update streams, consumer and bucket; a bucket that is as new as its event stream is marked as the one."""
+    """Create or update streams, consumer and bucket; a bucket as new as its event stream is marked as the one."""
     changes = await Streams(client, declared).apply()
     created = {change.name for change in changes if change.action == "created"}
     [consumer] = declared.consumers.values()
