@@ -65,7 +65,6 @@ class KvState:
         self._incarnation = ""
         self._decoded: OrderedDict[str, tuple[bytes, Record]] = OrderedDict()
 
-    @guarded
     async def open(self) -> None:
         """Check that this is the bucket that the records were written to; mark the one of a fresh installation.
 
