@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 import ssl
+import time
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
+_TIMEOUT = 10.0
+_POLL = 0.02
 
 
 class Answer(NamedTuple):
@@ -115,7 +118,13 @@ class ControlPlaneApi:
         return name
 
     def service_account(self, namespace: str, rules: Sequence[dict[str, Any]], name: str = "worker") -> str:
-        """Create a service account with a Role of these rules in its namespace; return a token, valid for an hour."""
+        """Create a service account with a Role of these rules in its namespace; return a token that has them.
+
+        The token is valid for an hour.
+
+        Raises:
+            TimeoutError: the server did not grant the first right within 10 s.
+        """
         core, rbac = f"/api/v1/namespaces/{namespace}", f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
         self.expect(201, "POST", f"{core}/serviceaccounts", {"metadata": {"name": name}})
         self.expect(201, "POST", f"{rbac}/roles", {"metadata": {"name": name}, "rules": list(rules)})
@@ -126,8 +135,21 @@ class ControlPlaneApi:
         }
         self.expect(201, "POST", f"{rbac}/rolebindings", binding)
         path = f"{core}/serviceaccounts/{name}/token"
-        token = self.expect(201, "POST", path, {"spec": {"expirationSeconds": 3600}})["status"]["token"]
-        return str(token)
+        token = str(self.expect(201, "POST", path, {"spec": {"expirationSeconds": 3600}})["status"]["token"])
+        if rules:
+            self._wait_for_right(token, namespace, rules[0])
+        return token
+
+    def _wait_for_right(self, token: str, namespace: str, rule: dict[str, Any]) -> None:
+        """Wait for the authorizer, which reads roles and bindings from a cache."""
+        wanted = {"verb": rule["verbs"][0], "group": rule["apiGroups"][0], "resource": rule["resources"][0]}
+        review = {"spec": {"resourceAttributes": {"namespace": namespace, **wanted}}}
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        deadline = time.monotonic() + _TIMEOUT
+        while not self.expect(201, "POST", path, review, token=token)["status"]["allowed"]:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{wanted} in {namespace} is not granted after {_TIMEOUT:g} s")
+            time.sleep(_POLL)
 
 
 def _decode(status: int, raw: bytes) -> Answer:
