@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -185,3 +187,13 @@ def _timed(record: Record) -> float:
     started = time.process_time()
     build(record)
     return time.process_time() - started
+
+
+def test_hera_is_imported_by_those_who_build_and_by_nobody_else() -> None:
+    code = (
+        "import sys, worker.outbound.rebuild; from worker.outbound.workflow import *; "
+        "builder = HeraWorkflowBuilder(WorkflowSettings()); print('hera' in sys.modules); "
+        "builder.warm(); print('hera' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert told == ["False", "True"]
