@@ -27,7 +27,7 @@ def open_arena(server: str, tmp_path: Path, request: pytest.FixtureRequest) -> O
     @asynccontextmanager
     async def open_(**options: Any) -> AsyncIterator[Arena]:
         if server == "real":
-            options["kubeconfig"] = request.getfixturevalue("control_plane").kubeconfig
+            options["kubeconfig"] = request.getfixturevalue("control_plane").kubeconfig()
         async with Arena(tmp_path, **options) as arena:
             yield arena
 
