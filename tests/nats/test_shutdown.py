@@ -99,6 +99,30 @@ async def test_messages_that_wait_for_a_system_are_handed_over_without_using_up_
         assert await until(lambda: len(handler.done) == 3) < 1.0
 
 
+async def test_what_arrives_while_stopping_is_given_back_at_once(bench: Bench) -> None:
+    flood, published = True, 0
+
+    async def publish() -> None:
+        nonlocal published
+        while flood:
+            await bench.publish(8, start=published)
+            published += 8
+
+    publisher = asyncio.create_task(publish())
+    handled: set[int] = set()
+    for _ in range(5):
+        handler = RecordingHandler()
+        async with inbound(bench.server.url, handler):
+            await until(lambda handler=handler: len(handler.done) > 20)
+        handled |= set(handler.done)
+    flood = False
+    await publisher
+    handler = RecordingHandler()
+    async with inbound(bench.server.url, handler):
+        left = await bench.left()
+        assert await until(lambda: handled | set(handler.done) == set(range(1, published + 1))) < 3.0, left
+
+
 async def test_sigterm_while_the_server_is_away(bench: Bench) -> None:
     await bench.publish(2)
     async with worker(bench.server.url, seconds=0.1, grace=5) as process:

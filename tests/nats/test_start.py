@@ -42,14 +42,14 @@ if TYPE_CHECKING:
     from worker.ports import Handler
 
 
-def wire(url: str, handler: Handler, *, verify: bool = False) -> Inbound:
+def wire(url: str, handler: Handler, *, verify: bool = False, admission: OpenAdmission | None = None) -> Inbound:
     connection = NatsConnection(Settings.from_environment({"NATS_URL": url}))
 
     async def collaborate(client: Client) -> Collaborators:
         async def check(_: object) -> None:
             await Streams(client, topology("dev")).verify()
 
-        return Collaborators(handler, OpenAdmission(), MemoryTries(), check if verify else None)
+        return Collaborators(handler, admission or OpenAdmission(), MemoryTries(), check if verify else None)
 
     return Inbound(
         InboundOptions(STREAM, DURABLE, SUBJECTS, grace=1.0),
@@ -123,6 +123,22 @@ async def test_probes_are_answered_before_there_is_a_server_and_follow_it() -> N
                     assert answer.status == 200, "a restart would not bring the server back"
         finally:
             await _terminate(running)
+
+
+async def test_nothing_is_taken_in_before_the_gate_opens(bench: Bench) -> None:
+    handler, gate = RecordingHandler(), OpenAdmission()
+    gate.trip()
+    await bench.publish(5)
+    inbound = wire(bench.server.url, handler, admission=gate)
+    running = asyncio.create_task(inbound.application().run())
+    try:
+        await until(lambda: inbound.loop.started)
+        await asyncio.sleep(1.2)
+        assert (await bench.pending(), handler.started) == (0, [])
+        gate.recover()
+        assert await until(lambda: len(handler.done) == 5) < 1.0
+    finally:
+        await _terminate(running)
 
 
 async def test_a_dead_pull_task_is_a_reason_to_restart(bench: Bench) -> None:
