@@ -42,6 +42,7 @@ __all__ = [
     "confirm",
     "decide",
     "empty",
+    "give_up",
     "without_stale_runs",
 ]
 
@@ -114,7 +115,7 @@ def decide(record: Record, event: Event, neighbours: Mapping[str, Record], insta
     if known is not None:
         return known
     if _stale(record, event):
-        return Supersede(tuple(run.name for run in record.stale_runs if run.delivery == event.delivery.key))
+        return Supersede(_own_runs(record, event))
     refusal = _foreign_owner(record, event)
     if refusal is not None:
         return _reject(record, event, [refusal], Plan(event.app))
@@ -123,6 +124,26 @@ def decide(record: Record, event: Event, neighbours: Mapping[str, Record], insta
         notes = Plan(event.app, skipped=tuple(wish.notes.skipped), warnings=tuple(wish.notes.warnings))
         return _reject(advance(record, event), event, wish.notes.problems, notes)
     return _compare(wish, event, neighbours, instance)
+
+
+def give_up(record: Record, event: Event, problem: Problem) -> Settle | Repeat | Supersede:
+    """Decide how a delivery ends that cannot be carried out, however often it is tried.
+
+    The record has the last word here too: what was accepted stays accepted, and what a newer event has overtaken is
+    superseded, because another delivery of the same message may have been told so already.
+    """
+    known = _known_delivery(record, event)
+    if isinstance(known, Repeat):
+        return known
+    if isinstance(known, Resume):
+        if known.run.phase is Phase.CONFIRMED:
+            return Repeat(PastDisposition(event.delivery.key, Disposition.ACCEPTED, known.run.name))
+    elif _stale(record, event):
+        return Supersede(_own_runs(record, event))
+    elif _foreign_owner(record, event) is None:
+        record = advance(record, event)
+    plan = Plan(event.app, problems=(problem,))
+    return Settle(abandon(record, event.delivery.key, problem), Disposition.REJECTED, plan, (problem,))
 
 
 def empty(app: AppKey) -> Record:
@@ -142,6 +163,11 @@ def _known_delivery(record: Record, event: Event) -> Decision | None:
     if run is not None and run.phase is not Phase.SUPERSEDED:
         return Repeat(PastDisposition(key, Disposition.ACCEPTED, run.name))
     return None  # an intent that was overtaken before it was confirmed: it is stale like any other late event
+
+
+def _own_runs(record: Record, event: Event) -> tuple[str, ...]:
+    """Name the runs that this delivery may have left behind."""
+    return tuple(run.name for run in record.stale_runs if run.delivery == event.delivery.key)
 
 
 def _stale(record: Record, event: Event) -> bool:

@@ -1,4 +1,4 @@
-"""From what was written to what can be planned: unknown types, properties, references, dependencies, targets, labels."""
+"""From what was written to what can be planned: unknown types, properties, references, dependencies, targets."""
 
 from __future__ import annotations
 
