@@ -152,7 +152,7 @@ async def _look_at_runs(api: ApiClient, results: Sequence[Result]) -> None:
     """Read the phases of the tasks of all runs that have not ended."""
     for result in results:
         if not result.run or result.ended:
-            if result.end == "succeeded":
+            if result.end in {"succeeded", "deleted"}:
                 result.tasks = dict.fromkeys(result.tasks, "Succeeded")
             continue
         try:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 from worker.cli.demo_run import Outcome, Progress
-from worker.cli.output import console, table, text
+from worker.cli.output import clean, console, table, text
 from worker.cli.watch import say_line
 
 if TYPE_CHECKING:
@@ -68,14 +68,25 @@ def _picture(progress: Progress) -> RenderableType:
 
 
 def _dots(result: Result) -> RenderableType:
+    """Return a mark for each task of the run, and the names of those that run or have failed."""
     from rich.text import Text  # noqa: PLC0415
 
-    dots = Text()
+    dots, names = Text(), Text()
     for component in result.accepted.data.get("components", []) if result.accepted else []:
-        phase = result.tasks.get(f"c-{component['name']}", "")
+        if component["action"] not in {"create", "change", "remove"}:
+            continue
+        phase = _phase(result.tasks, component["name"], removed=component["action"] == "remove")
         mark, style = _MARKS.get(phase, ("○", "dim"))
         dots.append(mark, style)
-    return dots
+        if phase not in {"", "Pending", "Succeeded"}:
+            names.append(f" {clean(component['name'])}", style)
+    return dots + names
+
+
+def _phase(tasks: Mapping[str, str], component: str, *, removed: bool) -> str:
+    if not removed:
+        return tasks.get(f"c-{component}", "")
+    return next((phase for task, phase in tasks.items() if task.startswith(f"teardown-{component}-")), "")
 
 
 def show_outcome(outcome: Outcome) -> None:

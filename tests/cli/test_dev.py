@@ -1,0 +1,158 @@
+"""`dev`, and every command against its worker: one installation, used as a person would use it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nats
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from worker.cli.app import cli
+from worker.cli.exits import Exit
+
+pytestmark = pytest.mark.xdist_group("demo")
+
+SCENARIO = Path("worker/dev/scenario")
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def dev() -> Iterator[dict[str, str]]:
+    command = [sys.executable, "-m", "worker", "dev", "--no-logs", "--task-seconds", "1.5", "--output", "json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line == "}\n":
+            break
+    assert lines, process.stderr and process.stderr.read()
+    found: dict[str, str] = json.loads("".join(lines))
+    yield found
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 0, told
+    assert "stopping" in told
+    assert not Path(found["kubeconfig"]).exists(), "dev leaves nothing behind"
+
+
+@pytest.fixture
+def command(dev: dict[str, str]) -> Command:
+    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "worker", *arguments],
+            env={**os.environ, "NATS_URL": dev["nats"], "KUBECONFIG": dev["kubeconfig"]},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+def write(folder: Path, name: str, size: str = "small") -> str:
+    document = yaml.safe_load((SCENARIO / "reference.yaml").read_text())
+    document["metadata"] = {"name": name}
+    document["spec"]["components"][1]["properties"]["size"] = size
+    path = folder / f"{name}-{size}.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return str(path)
+
+
+def states(command: Command, name: str) -> dict[str, str]:
+    found: Any = json.loads(command("status", name, "-o", "json").stdout)
+    return {component["name"]: component["state"] for component in found["components"]}
+
+
+def test_the_worker_is_ready(dev: dict[str, str]) -> None:
+    with urllib.request.urlopen(f"{dev['http']}/ready") as answer:
+        assert answer.status == 200
+
+
+def test_from_publish_to_delete(command: Command, tmp_path: Path) -> None:
+    file = write(tmp_path, "life")
+    done = command("publish", file, "--watch", "--timeout", "30", "-o", "json")
+    [sent] = json.loads(done.stdout)
+    assert sent["outcome"] == "succeeded"
+    assert [line.split()[1] for line in done.stderr.splitlines()] == ["accepted", "running", "succeeded"]
+    assert set(states(command, "life").values()) == {"applied"}
+    told = json.loads(command("explain", sent["id"], "-o", "json").stdout)
+    assert [one["type"].split(".")[3] for one in told["statuses"]] == ["accepted", "running", "succeeded"]
+
+    plan = json.loads(command("plan", write(tmp_path, "life", "medium"), "--live", "-o", "json").stdout)
+    assert [(task["component"], task["action"]) for task in plan["tasks"]] == [("user-cache", "change")]
+    assert set(plan["unchanged"]) == {"user-db", "streaming", "user-service"}
+
+    done = command("delete", "life", "--watch", "--timeout", "30", "-o", "json")
+    assert json.loads(done.stdout)[0]["outcome"] == "deleted"
+    assert states(command, "life") == {"user-db": "retained", "user-cache": "retained", "streaming": "retained"}
+    assert "retained: " in command("delete", "life", code=Exit.NOT_FOUND).stderr
+
+
+def test_stop_and_retry(command: Command, dev: dict[str, str], tmp_path: Path) -> None:
+    command("publish", write(tmp_path, "halted"))
+    stopped = _stop_as_soon_as_it_runs(dev, "halted")
+    assert stopped["stopped"].startswith("halted-")
+    done = command("retry", "halted", "--watch", "--timeout", "30", "-o", "json")
+    assert json.loads(done.stdout)[0]["outcome"] == "succeeded"
+    assert set(states(command, "halted").values()) == {"applied"}
+    command("stop", "halted", code=Exit.NOT_FOUND)
+
+
+def test_a_rejected_event_is_explained_and_can_be_replayed(command: Command) -> None:
+    done = command("publish", str(SCENARIO / "wrong-size.yaml"), "--watch", "-o", "json", code=Exit.FAILED)
+    [sent] = json.loads(done.stdout)
+    assert sent["outcome"] == "rejected"
+    told = json.loads(command("explain", sent["id"], "-o", "json").stdout)
+    [letter] = told["deadLetters"]
+    assert letter["path"].endswith("properties.size")
+    shown = json.loads(command("dlq", "show", str(letter["sequence"]), "-o", "json").stdout)
+    assert json.loads(shown["body"])["id"] == sent["id"]
+    [replayed] = json.loads(command("dlq", "replay", str(letter["sequence"]), "-o", "json").stdout)
+    assert replayed["outcome"] == "replayed"
+
+
+def test_a_lost_bucket_is_rebuilt(command: Command, dev: dict[str, str], tmp_path: Path) -> None:
+    command("publish", write(tmp_path, "kept"), "--watch", "--timeout", "30")
+
+    async def lose() -> None:
+        client = await nats.connect(dev["nats"])
+        await client.jetstream().delete_stream("KV_platform-state")
+        await client.close()
+
+    asyncio.run(lose())
+    command("streams", "apply")
+    assert json.loads(command("state", "show", "-o", "json").stdout)["incarnation"] is None
+    command("status", "kept", code=Exit.NOT_FOUND)
+    found = json.loads(command("state", "rebuild", "-o", "json").stdout)
+    assert "default/kept" in found["written"]
+    assert json.loads(command("state", "show", "-o", "json").stdout)["incarnation"]
+    assert set(states(command, "kept")) == {"user-db", "user-cache", "streaming", "user-service"}
+
+
+def _stop_as_soon_as_it_runs(dev: dict[str, str], name: str) -> dict[str, str]:
+    """Call `stop` until there is a run; a process for each call would be too slow to meet it."""
+    environment = {"NATS_URL": dev["nats"], "KUBECONFIG": dev["kubeconfig"]}
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        done = CliRunner().invoke(cli, ["stop", name, "-o", "json"], env=environment)
+        if done.exit_code == 0:
+            found: dict[str, str] = json.loads(done.stdout)
+            return found
+        assert done.exit_code == Exit.NOT_FOUND, done.output
+    raise AssertionError(f"{name} did not start")
