@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _NANO = 1_000_000_000
 _TICK = 0.5
-_BACKOFF_FIRST, _BACKOFF_MOST = 0.1, 1.0
+_BACKOFF_FIRST, _BACKOFF_MOST = 0.1, 0.5
 #: Missed heartbeats (and a little) after which the server counts as silent.
 _SILENT_BEATS, _SILENT_SLACK = 2.5, 1.0
 #: Beats without a byte after which the server is asked: with all slots taken there is no request that would bring

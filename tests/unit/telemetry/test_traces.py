@@ -108,9 +108,5 @@ def test_an_exporter_that_is_not_supported_is_refused(monkeypatch: pytest.Monkey
         traces.configure("1")
 
 
-def test_a_span_costs_next_to_nothing_while_off() -> None:
-    start = time.perf_counter()
-    for _ in range(10_000):
-        with traces.span("plan"):
-            pass
-    assert (time.perf_counter() - start) / 10_000 < 5e-6
+def test_a_span_is_no_new_object_while_off() -> None:
+    assert traces.span("plan", size=1) is traces.span("submit") is traces.continued("")
