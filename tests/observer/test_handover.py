@@ -233,3 +233,15 @@ async def test_a_clean_stop_hands_over_at_once(platform: Platform) -> None:
             run = await platform.launch(2, tasks=(task(DB, parameters={"component": "db"}),))
             await platform.until(lambda r: r.run is not None and r.run.name == run.name and r.run.phase.finished)
             assert time.monotonic() - stopped < 5
+
+
+async def test_an_observer_ends_whenever_it_is_told_to(platform: Platform) -> None:
+    """On Python 3.11 ``asyncio.wait_for``, which NATS requests use, swallows a cancellation that meets a result."""
+    for number in range(10):
+        await platform.launch(app=AppKey("shop", f"app-{number}"))
+    for turn in range(60):
+        task = asyncio.create_task(platform.observer(sweep_every=0.005).run())
+        await asyncio.sleep(0.001 * turn)
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=5)
+        assert done, f"still observing in turn {turn}"

@@ -13,6 +13,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from worker.cancellation import honour_cancellation
 from worker.domain.events import AppKey
 from worker.domain.observed import Delta, Gone, Listed, ObservedRun, Seen
 from worker.errors import LostRace, Unavailable, WorkerError, shorten
@@ -69,6 +70,7 @@ class Observer:
                 await self._lease.lead(self._observe)
             except Exception:  # noqa: BLE001 - a process that does not observe any more would look alive
                 _log.exception("observing broke off, beginning anew")
+            honour_cancellation()
             await asyncio.sleep(_RETRY_LOOK)
 
     async def _observe(self) -> None:
@@ -122,6 +124,7 @@ class _Term:
                     self._take_in(delta)
             except Exception:  # noqa: BLE001 - whatever it is, runs must be followed
                 _log.exception("the watch of Workflows broke, listing them again")
+            honour_cancellation()
             await asyncio.sleep(_FIRST_BACKOFF)
 
     def _take_in(self, delta: Delta) -> None:
@@ -156,6 +159,7 @@ class _Term:
         await self._listed.wait()
         due = 0.0
         while True:
+            honour_cancellation()
             began = time.monotonic()
             if self._listed.is_set() or began >= due:
                 self._listed.clear()
@@ -166,6 +170,7 @@ class _Term:
                 async with asyncio.timeout(min(every, max(0.0, due - time.monotonic()))):
                     await self._listed.wait()
             except TimeoutError:
+                honour_cancellation()
                 for run in list(self._live.values()):
                     self._enqueue(run)
 
@@ -173,6 +178,7 @@ class _Term:
         """Look at each run that a record waits for and the watch does not show; ``False`` if that was not possible."""
         try:
             async for stored in self._records.all(self._complain_of_record):
+                honour_cancellation()
                 for name in _awaited(stored.record):
                     if name not in self._live:
                         self._look_at(stored.record.app, name)
@@ -183,6 +189,7 @@ class _Term:
 
     async def _work(self) -> None:
         while True:
+            honour_cancellation()
             app = await self._queue.take()
             try:
                 await self._settle_all(app)
@@ -191,6 +198,7 @@ class _Term:
 
     async def _settle_all(self, app: AppKey) -> None:
         for name in sorted(self._due.pop(app, ())):
+            honour_cancellation()
             if not self._lease.held:
                 return  # whoever holds it now lists everything anew
             seen = self._live.get(name)

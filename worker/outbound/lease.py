@@ -19,6 +19,7 @@ from nats.errors import Error as NatsError
 from nats.js.api import Header
 from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError
 
+from worker.cancellation import honour_cancellation
 from worker.errors import shorten
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Lease:
             _log.info("this worker observes from now on", extra={"lease": self._key, "holder": self.holder})
             working = asyncio.ensure_future(work())
             try:
+                honour_cancellation()
                 finished = await self._keep(working)
             finally:
                 working.cancel()
@@ -98,7 +100,8 @@ class Lease:
                 return working.result()
 
     async def _acquire(self) -> None:
-        while not await self._try(self._create):  # noqa: ASYNC110 - expiry of a key without marker is not announced
+        while not await self._try(self._create):
+            honour_cancellation()
             await asyncio.sleep(self._retry_every)
 
     async def _keep(self, working: asyncio.Future[None]) -> bool:
@@ -108,6 +111,7 @@ class Lease:
             await asyncio.wait({working}, timeout=max(0.0, min(pause, self._left)))
             if working.done():
                 return True
+            honour_cancellation()
             if self.held and await self._try(self._renew):
                 pause = self._renew_every
             elif self.held:
@@ -128,7 +132,7 @@ class Lease:
                 return False
         except _TROUBLE as error:
             fix = ""
-            if isinstance(error, APIError) and error.err_code == _TTL_DISABLED:
+            if getattr(error, "err_code", None) == _TTL_DISABLED:
                 fix = f": the bucket {self._bucket} lacks allow_msg_ttl, run `platform-worker streams apply`"
             _log.warning("the lease could not be taken or renewed%s", fix, extra={"error": shorten(repr(error))})
             return False
@@ -139,6 +143,8 @@ class Lease:
         try:
             async with asyncio.timeout(_REQUEST_TIMEOUT):
                 self._revision = await bucket.create(self._key, self._value, msg_ttl=self._ttl)
+        except KeyNotFoundError:
+            return False  # it was given back between two requests of ``create``
         except KeyWrongLastSequenceError:
             return await self._adopt(bucket) and await self._renew(started)
         self._until = started + self._ttl
