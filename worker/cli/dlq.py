@@ -39,10 +39,13 @@ def list_command(error_class: str | None, namespace: str | None, output: str) ->
     if output != TABLE:
         emit([one.to_json() for one in letters], output)
         return
+    if not letters:
+        note("no dead letters")
+        return
     rows = [
         (
             one.sequence,
-            one.first_seen,
+            one.first_seen[:19],
             f"{one.namespace}/{one.name}",
             text(one.error_class, "red"),
             one.path,

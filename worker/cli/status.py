@@ -10,7 +10,7 @@ from worker.cli.applications import APPLICATION
 from worker.cli.connect import with_desk
 from worker.cli.exits import CliError, Exit
 from worker.cli.ledger_view import Entry, read
-from worker.cli.output import STYLES, TABLE, console, emit, output_option, table, text, working
+from worker.cli.output import STYLES, TABLE, console, emit, note, output_option, table, text, working
 from worker.domain.classify import TYPES
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ def _overview(namespace: str | None, output: str) -> None:
     if output != TABLE:
         emit([to_json(record) for record in records], output)
         return
+    if not records:
+        note("nothing is recorded yet")
+        return
     columns = ("application", "owner", "order", "run", "phase", "attempt", "components", "not applied")
     console().print(table(columns, [_line(record) for record in records]))
 
@@ -58,7 +61,7 @@ def _line(record: Record) -> tuple[object, ...]:
     pending = [f"{c.identity.name} ({c.state.value})" for c in record.components if c.state.value != "applied"]
     return (
         record.app,
-        _owner(record),
+        record.owner.kind.value if record.owner else "",
         record.order.number if record.order else "",
         run.name if run else "",
         text(run.phase.value, STYLES.get(run.phase.value, "")) if run else "",
