@@ -118,8 +118,9 @@ class ArgoController:
             run.cancel()
         for background in self._background:
             background.cancel()
-        await asyncio.gather(*running, *self._background, return_exceptions=True)
+        # The client first: it aborts connections in use and waits for them, which cancelled requests would not do.
         await self._client.__aexit__(kind, error, trace)
+        await asyncio.gather(*running, *self._background, return_exceptions=True)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
