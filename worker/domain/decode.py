@@ -1,7 +1,7 @@
 """From a message to an event of the domain: what it is about, what it wants, and its place among the others.
 
-The contract (``contracts.inbound``) reads bytes; here its models become the domain's words, so that nothing behind this page knows
-how events look on the wire.
+The contract (``contracts.inbound``) reads bytes; here its models become the domain's words, so that nothing behind this
+page knows how events look on the wire.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def decode_missing(review: Review) -> Event | None:
 
 
 def cause_of_message(message: InboundMessage) -> tuple[AppKey, Cause]:
-    """Return how a message is called whose content may be unreadable: after its subject, and its id if one can be found."""
+    """Return how a message is called whose content may be unreadable: after its subject, and its id if it has one."""
     try:
         subject = parse_subject(message.subject)
         app = AppKey(subject.namespace, subject.name)
@@ -150,7 +150,7 @@ def _event(read: InboundEvent, message: InboundMessage) -> Event:
             "settings": Settings(source="api-driven", delete=delete),
         }
     elif isinstance(data, RetryRequested):
-        fields = {"kind": EventKind.RETRY, "reconcile": data.reconcile}
+        fields = {"kind": EventKind.RETRY, "reconcile": data.reconcile, "only": tuple(data.components)}
     fields.setdefault("order", Order(delivery.incarnation, delivery.sequence))
     return Event(
         id=read.id if read.id is not None else f"{delivery.stream}:{delivery.sequence}",

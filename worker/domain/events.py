@@ -172,7 +172,7 @@ class Event:
         source: CloudEvent source.
         components: The desired state (``CHANGED``, ``REQUESTED``); for ``DELETED`` what the deleted body said.
         path: JSON path of the component list inside the message, for errors.
-        only: For ``REMOVAL``: names of the components to remove; empty means all.
+        only: For ``REMOVAL``: names of the components to remove; for ``RETRY`` of those to reconcile; empty means all.
         reconcile: For ``RETRY``: run also what is applied.
         traceparent, tracestate: W3C trace context of the sender.
     """

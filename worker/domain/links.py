@@ -1,7 +1,7 @@
 """References between applications, written into the provider's record: what another application uses stays.
 
 Two applications decide independently, each on its own record. A provider that wants to take a component away looks at
-its users' records; a user that has written its intent writes itself into the provider's record before it makes anything.
+its users' records; a user that has written its intent writes itself into the provider's record before it makes things.
 Whichever comes second sees the other: the provider's write fails and is repeated, or the user finds that it is leaving.
 """
 

@@ -11,7 +11,7 @@ class ObservedNode:
     """One task's node.
 
     Attributes:
-        phase: Argo's node phase: ``Pending``, ``Running``, ``Succeeded``, ``Failed``, ``Error``, ``Skipped``, ``Omitted``, …
+        phase: Argo's node phase: ``Pending``, ``Running``, ``Succeeded``, ``Failed``, ``Error``, ``Omitted``, …
         outputs: Output parameters by name.
     """
 
@@ -28,7 +28,8 @@ class ObservedRun:
         namespace, application: The application it was made for, from its labels and annotations.
         phase: Argo's workflow phase, ``""`` while the controller has not seen it.
         nodes: Nodes by DAG task name (``displayName``); the DAG's own node is not in it.
-        finished: Argo says that it is over (label ``workflows.argoproj.io/completed`` or a final phase with ``finishedAt``).
+        finished: Argo says that it is over (label ``workflows.argoproj.io/completed``, or a final phase and
+            ``finishedAt``).
         superseded_by: Value of the annotation that our stop wrote, ``""`` if somebody else stopped it.
         created_at: Creation time in seconds since the epoch.
     """

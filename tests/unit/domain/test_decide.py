@@ -238,7 +238,7 @@ class TestDesiredState:
 
     def test_all_problems_are_told_at_once(self) -> None:
         settled = settle(empty(APP), event(1, component("a", "redis", size=1), component("b", "redis", ["zz"])))
-        assert codes(settled) == ["wrong-type", "unknown-dependency"]
+        assert codes(settled) == ["not-allowed", "unknown-dependency"]
         assert settled.record.components == ()
 
 

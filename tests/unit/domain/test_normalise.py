@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from contracts.fields import MAX_COMPONENTS
 from worker.domain.events import AppKey, DesiredComponent, Event, EventKind, Settings
 from worker.domain.model import Identity, Reference, ReferenceKind
-from worker.domain.normalise import MAX_COMPONENTS, Normalised, needs_neighbours, normalise
+from worker.domain.normalise import Normalised, needs_neighbours, normalise
 from worker.domain.record import Record, State
 
 from .build import APP, applied, component, event
@@ -85,7 +87,7 @@ class TestProperties:
             ("realtime-platform", {"mqttUsers": [{"username": "u", "password": "hunter2"}]}),
         ],
     )
-    def test_marked_secrets_are_dropped_with_a_warning(self, kind: str, properties: dict[str, object]) -> None:
+    def test_marked_secrets_are_dropped_with_a_warning(self, kind: str, properties: dict[str, Any]) -> None:
         found = read(event(1, component("x", kind, **properties)))
         assert not found.problems
         assert "is a secret and was ignored" in found.warnings[0]

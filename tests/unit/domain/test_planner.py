@@ -196,7 +196,7 @@ class TestDigest:
     SPEC = ComponentSpec(Identity("api", "webservice"), {"language": "go", "framework": "gin"})
 
     def test_ignores_the_order_of_keys(self) -> None:
-        turned = replace(self.SPEC, inputs=dict(reversed(self.SPEC.inputs.items())))
+        turned = replace(self.SPEC, inputs=dict(reversed(list(self.SPEC.inputs.items()))))
         assert digest(turned, Settings()) == digest(self.SPEC, Settings())
 
     @pytest.mark.parametrize(
