@@ -14,19 +14,16 @@ from worker.domain.classify import TYPES
 from worker.domain.events import Settings
 from worker.domain.model import ComponentSpec, Pattern
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
 
 def digest(spec: ComponentSpec, settings: Settings) -> str:
     """Return the digest (16 hexadecimal digits) of a component's wish, including the labels that its pattern uses."""
     labels: tuple[str, ...] = ()
     if TYPES[spec.identity.type].pattern is not Pattern.INFRASTRUCTURAL and spec.identity.type != "vcluster":
         labels = (settings.app_container, settings.github_owner)
-    references = {name: (ref.kind, ref.app, ref.name) for name, ref in sorted(spec.references.items())}
-    text = json.dumps(
-        (spec.identity.type, spec.identity.target, spec.inputs, references, labels),
-        sort_keys=True,
-        separators=(",", ":"),
-        ensure_ascii=False,
-    )
+    references = {name: (ref.kind, ref.app, ref.name) for name, ref in spec.references.items()}
+    text = _canonical((spec.identity.type, spec.identity.target, spec.inputs, references, labels))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

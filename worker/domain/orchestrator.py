@@ -22,7 +22,7 @@ class PatternOrchestrator:
     """Brings the components of all patterns into one order, each by the handler of its pattern."""
 
     def __init__(self, handlers: Sequence[PatternHandler] = HANDLERS) -> None:
-        self._handlers = tuple(handlers)
+        self._handlers = {kind: handler for handler in reversed(handlers) for kind in TYPES if handler.can_handle(kind)}
 
     def get_handler(self, component_type: str) -> PatternHandler:
         """Return the handler of a component type.
@@ -30,10 +30,10 @@ class PatternOrchestrator:
         Raises:
             LookupError: No pattern has such a type.
         """
-        for handler in self._handlers:
-            if handler.can_handle(component_type):
-                return handler
-        raise LookupError(f"no pattern handles components of type {component_type!r}")
+        handler = self._handlers.get(component_type)
+        if handler is None:
+            raise LookupError(f"no pattern handles components of type {component_type!r}")
+        return handler
 
     def sort(self, specs: Iterable[ComponentSpec]) -> list[ComponentSpec]:
         """Return the components in the order of provisioning; their dependencies must be free of cycles."""

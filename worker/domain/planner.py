@@ -323,10 +323,13 @@ class _Planner:
         """The records as the intent writes them: whatever the run touches has unknown content from now on."""
         written = []
         for spec in self._specs:
-            known = self._known.get(spec.identity, ComponentRecord(spec))
-            if spec.identity in self._reasons:
-                known = replace(known, state=State.DIRTY, run=self._context.run)
-            written.append(replace(known, spec=spec, wanted=True))
+            known = self._known.get(spec.identity)
+            if known is None:
+                written.append(ComponentRecord(spec, run=self._context.run))
+            elif spec.identity in self._reasons:
+                written.append(replace(known, spec=spec, wanted=True, state=State.DIRTY, run=self._context.run))
+            else:
+                written.append(replace(known, spec=spec, wanted=True))
         for known in unwanted:
             if known.identity in kept:
                 written.append(replace(known, wanted=False, state=State.RETAINED))
