@@ -76,7 +76,7 @@ class Process:
         """Read nothing and connect to nothing yet."""
         self.settings = settings
         self.metrics = Metrics(instance=settings.platform_instance, version=__version__)
-        self.kubernetes = KubernetesClient(kubernetes_access(settings))
+        self.kubernetes = KubernetesClient(kubernetes_access(settings), count=self.metrics.requested)
         self.connection = NatsConnection(settings)
         self.broker_breaker = Breaker("nats", on_change=self.metrics.breaker)
         self.api_breaker = Breaker("kubernetes", on_change=self.metrics.breaker)
@@ -123,7 +123,9 @@ class Process:
                 workflows=KubernetesWorkflows(self.kubernetes, settings.workflow_namespace, breaker=self.api_breaker),
                 builder=HeraWorkflowBuilder(workflow_settings(settings)),
                 ledger=StatusLedger(jetstream, breaker=self.broker_breaker),
-                dead_letters=JetStreamDeadLetters(jetstream, breaker=self.broker_breaker),
+                dead_letters=JetStreamDeadLetters(
+                    jetstream, breaker=self.broker_breaker, count=self.metrics.dead_lettered
+                ),
                 applications=KubernetesApplications(self.kubernetes, breaker=self.api_breaker),
                 meter=self.metrics,
             )
@@ -170,6 +172,7 @@ async def run_worker(
         outside = process.reach_out(client)
         background.start("observer", process.observe(outside))
         handler = Pipeline(outside.adapters, settings.platform_instance, failpoint)
+        await asyncio.to_thread(HeraWorkflowBuilder.warm)
 
         async def verify(_: object) -> None:
             await outside.streams.verify()
@@ -192,7 +195,8 @@ async def run_worker(
         async with process.alive(health), background:
             yield
 
-    await inbound.application(life).run()
+    # The lease is given back while there is a connection, so that another replica observes at once.
+    await inbound.application(life, before_stop=[background.stop]).run()
 
 
 async def run_observer(settings: Settings) -> None:
@@ -225,7 +229,7 @@ async def apply_streams(client: Client, declared: Topology) -> list[object]:
 def declared_streams(settings: Settings) -> Topology:
     """Return the declaration of streams, consumer and bucket under this installation's names."""
     return tailored(
-        topology(),
+        topology("production" if settings.nats_replicas > 1 else "dev"),
         stream=settings.nats_stream_name,
         consumer=settings.nats_consumer_group,
         replicas=settings.nats_replicas,

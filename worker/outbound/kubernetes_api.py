@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Starts a suspended run, unless it was stopped: the server tests and removes in one write.
 START_PATCH = b'[{"op":"test","path":"/spec/shutdown","value":null},{"op":"remove","path":"/spec/suspend"}]'
+#: What is counted, beside the verdicts, when a call ended without an answer.
+NO_ANSWER = "no-answer"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
@@ -66,11 +68,15 @@ async def answer_of(
     try:
         response = await client.request(method, path, body=body, content_type=content_type)
     except (aiohttp.ClientError, OSError, TimeoutError) as failure:
+        client.count(NO_ANSWER)
         raise error_of_exception(failure, operation, what) from failure
     if response.status in {HTTPStatus.OK, HTTPStatus.CREATED}:
+        client.count(Verdict.OK.value)
         return Verdict.OK, response, Answer(response.status)
     answer = read_answer(response.status, response.headers, response.body, now=time.time())
-    return judge(answer, operation), response, answer
+    verdict = judge(answer, operation)
+    client.count(verdict.value)
+    return verdict, response, answer
 
 
 class KubernetesWorkflows:

@@ -29,7 +29,7 @@ from worker.errors import Misconfigured
 from worker.outbound.answers import SYSTEM
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from types import TracebackType
 
 #: Idle connections are closed before the API server does it (90 s), so that no request meets a closing one.
@@ -104,8 +104,14 @@ class _BytesRestClient(RESTClientObject):
 class KubernetesClient:
     """Requests with prebuilt bodies; credentials are read again when the server does not accept them any more."""
 
-    def __init__(self, access: KubernetesAccess) -> None:
-        """Prepare a client; nothing is read or connected before ``open`` or the first request."""
+    def __init__(self, access: KubernetesAccess, *, count: Callable[[str], None] = lambda _: None) -> None:
+        """Prepare a client; nothing is read or connected before ``open`` or the first request.
+
+        Args:
+            access: How the API server is reached.
+            count: Called with the verdict on each answer, by whoever judges it.
+        """
+        self.count = count
         self._access = access
         self._timeout = aiohttp.ClientTimeout(total=access.total_timeout, connect=access.connect_timeout)
         self._api: ApiClient | None = None
