@@ -20,11 +20,11 @@ help: ## List the commands
 
 .PHONY: demo
 demo: $(RUN) ## Run the main job on embedded servers, show what became of each event, end by itself
-	@$(BIN)/python -m worker demo
+	@$(BIN)/python -m worker demo $(ARGS)
 
 .PHONY: dev
 dev: $(RUN) ## The same servers, but they stay up; prints their addresses
-	@$(BIN)/python -m worker dev
+	@$(BIN)/python -m worker dev $(ARGS)
 
 .PHONY: test
 test: $(DEV) ## All suites that need nothing but Python
@@ -43,10 +43,11 @@ bench: $(DEV) ## Measure throughput, latency, planning and memory, as ratios wit
 	$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: generate
-generate: $(DEV) ## Write schemas, AsyncAPI document, CRDs of dev mode and golden files anew
+generate: $(DEV) ## Write schemas, AsyncAPI document, CRDs, golden files and tables of the documents anew
 	$(BIN)/python -m contracts.generate
 	$(BIN)/python -m tools.crds
 	$(BIN)/python -m tests.golden.regenerate
+	$(BIN)/python -m tools.docs
 
 .PHONY: tools
 tools: ## Build kube-apiserver and etcd once, into the user's cache folder (needs Go)
