@@ -54,9 +54,7 @@ class Metrics:
         self._settles = self._counter("settlements", "Answers to the broker about a message.", "kind")
         self._retries = self._counter("retries", "Calls that had to be repeated, by error.", "reason")
         self._dead_letters = self._counter("dead_letters", "Events in the DLQ, by error.", "error_class")
-        self._requests = self._counter(
-            "kubernetes_requests", "Kubernetes API calls by what the answer meant.", "verdict"
-        )
+        self._requests = self._counter("kubernetes_requests", "Kubernetes API answers by meaning.", "verdict")
         self._runs_ended = self._counter("runs_ended", "Runs by how they ended.", "phase")
         self._runs_stopped = self._counter("runs_stopped", "Runs that were stopped as superseded or stray.")
         self._runs_started = self._counter("runs_started_late", "Suspended runs that the observer started.")
