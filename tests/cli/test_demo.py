@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -72,6 +73,21 @@ def test_a_failing_component_is_named_and_a_retry_ends_it() -> None:
     assert [error["component"] for error in failed["became"]["errors"]] == ["user-db"]
     assert retried["became"]["end"] == "succeeded"
     assert set(retried["became"]["actions"]) == {"user-db", "user-service"}
+
+
+def test_sigterm_takes_the_servers_along(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "worker", "demo"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("starting the worker"):
+            break
+    assert list(tmp_path.iterdir())
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unknown_component_cannot_fail() -> None:

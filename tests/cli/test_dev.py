@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -28,9 +29,10 @@ SCENARIO = Path("worker/dev/scenario")
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture(scope="module")
-def dev() -> Iterator[dict[str, str]]:
-    command = [sys.executable, "-m", "worker", "dev", "--no-logs", "--task-seconds", "1.5", "--output", "json"]
+@contextlib.contextmanager
+def started(*arguments: str) -> Iterator[dict[str, str]]:
+    """Start `dev`, yield the addresses that it prints, and end it as Ctrl-C does."""
+    command = [sys.executable, "-m", "worker", "dev", "--no-logs", "--output", "json", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     lines = []
@@ -45,7 +47,13 @@ def dev() -> Iterator[dict[str, str]]:
     _, told = process.communicate(timeout=30)
     assert process.returncode == 0, told
     assert "stopping" in told
-    assert not Path(found["kubeconfig"]).exists(), "dev leaves nothing behind"
+    assert not Path(found["log"]).parent.exists(), "dev leaves nothing behind"
+
+
+@pytest.fixture(scope="module")
+def dev() -> Iterator[dict[str, str]]:
+    with started("--task-seconds", "1.5") as found:
+        yield found
 
 
 @pytest.fixture
@@ -143,6 +151,40 @@ def test_a_lost_bucket_is_rebuilt(command: Command, dev: dict[str, str], tmp_pat
     assert "default/kept" in found["written"]
     assert json.loads(command("state", "show", "-o", "json").stdout)["incarnation"]
     assert set(states(command, "kept")) == {"user-db", "user-cache", "streaming", "user-service"}
+
+
+def test_a_given_cluster_is_used(tmp_path: Path) -> None:
+    """Its Kubernetes side comes from outside: here an embedded API in a process of its own, without any Argo."""
+    kubeconfig = tmp_path / "kubeconfig"
+    command = [sys.executable, "-m", "worker.dev.kubernetes", "--kubeconfig", str(kubeconfig)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            api = json.loads(process.stdout.readline())
+
+            def ask(method: str, path: str, body: object = None) -> Any:
+                request = urllib.request.Request(
+                    f"{api['url']}{path}",
+                    method=method,
+                    data=json.dumps(body).encode() if body else None,
+                    headers={"Authorization": f"Bearer {api['token']}", "Content-Type": "application/json"},
+                )
+                with urllib.request.urlopen(request) as answer:
+                    return json.loads(answer.read())
+
+            ask("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argo"}})
+            with started("--kubeconfig", str(kubeconfig)) as found:
+                assert found["kubeconfig"] == str(kubeconfig)
+                environment = {"NATS_URL": found["nats"]}
+                arguments = ["publish", write(tmp_path, "elsewhere"), "--watch", "--timeout", "3"]
+                done = CliRunner().invoke(cli, arguments, env=environment)
+                assert "accepted" in done.stderr
+                assert done.exit_code == Exit.FAILED, "nobody runs it"
+                [workflow] = ask("GET", "/apis/argoproj.io/v1alpha1/namespaces/argo/workflows")["items"]
+                assert workflow["metadata"]["name"].startswith("elsewhere-")
+                assert "suspend" not in workflow["spec"]
+        finally:
+            process.terminate()
 
 
 def _stop_as_soon_as_it_runs(dev: dict[str, str], name: str) -> dict[str, str]:

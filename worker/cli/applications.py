@@ -25,3 +25,8 @@ class ApplicationName(click.ParamType[AppKey]):
 
 
 APPLICATION = ApplicationName()
+
+
+def any_detail(subject: str) -> str:
+    """Return the subjects that differ from ``subject`` in their last token only: all events, or all error classes."""
+    return f"{subject.rpartition('.')[0]}.*"

@@ -40,6 +40,8 @@ def command(fail: str | None, scenario: Path | None, output: str) -> None:
     try:
         with live() as show:
             outcome = asyncio.run(run_demo(chosen, show))
+    except asyncio.CancelledError:
+        raise click.exceptions.Exit(Exit.INTERRUPTED) from None
     except (NatsServerError, WorkerDidNotStart) as error:
         raise CliError(Exit.FAILED, str(error)) from error
     if output != TABLE:

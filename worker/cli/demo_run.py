@@ -7,6 +7,7 @@ spoken to over HTTP. Only Argo is simulated.
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -78,6 +79,7 @@ async def run_demo(scenario: Scenario, show: Callable[[Progress], None]) -> Outc
         NatsServerError: The NATS server did not start.
         WorkerDidNotStart: The worker did not start.
     """
+    _end_on_sigterm()
     started = time.monotonic()
     progress = Progress("starting nats-server, the Kubernetes API and Argo …")
     show(progress)
@@ -101,6 +103,13 @@ async def run_demo(scenario: Scenario, show: Callable[[Progress], None]) -> Outc
                 strangers = await _read_back(desk, progress.results)
                 tail = worker.log_tail()
     return Outcome(progress.results, time.monotonic() - started, strangers, tail)
+
+
+def _end_on_sigterm() -> None:
+    """Let SIGTERM cancel the demo, so that it takes its servers with it as after Ctrl-C."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - this is called in one
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 def _tell(progress: Progress, show: Callable[[Progress], None], doing: str) -> None:

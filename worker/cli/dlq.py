@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from contracts.names import escape
 from worker.cli.connect import with_desk
 from worker.cli.dead_letter import DeadLetter
 from worker.cli.exits import CliError, Exit
@@ -135,12 +136,9 @@ def replay(
 
 async def read_letters(desk: Desk, error_class: str | None, namespace: str | None) -> list[DeadLetter]:
     """Return the dead letters that both filters let through; ``None`` lets all through."""
-    letters = [DeadLetter.read(letter) async for letter in desk.dead_letters("platform.dlq.*.*.*")]
-    return [
-        one
-        for one in letters
-        if (error_class is None or one.error_class == error_class) and (namespace is None or one.namespace == namespace)
-    ]
+    subjects = f"platform.dlq.{escape(namespace) if namespace else '*'}.*.*"
+    letters = [DeadLetter.read(letter) async for letter in desk.dead_letters(subjects)]
+    return [one for one in letters if error_class is None or one.error_class == error_class]
 
 
 async def _existing(desk: Desk, sequence: int) -> DeadLetter:

@@ -27,7 +27,7 @@ class Exit(IntEnum):
     REFUSED = 5
     """Understood and not done on purpose: a duplicate, or older than what is recorded."""
     INTERRUPTED = 130
-    """Ended by Ctrl-C."""
+    """Ended by Ctrl-C or SIGTERM."""
 
 
 MEANINGS: dict[Exit, str] = {
@@ -37,7 +37,7 @@ MEANINGS: dict[Exit, str] = {
     Exit.NOT_FOUND: "nothing is known under that name",
     Exit.UNAVAILABLE: "NATS or the Kubernetes API does not answer, or refuses this installation",
     Exit.REFUSED: "not done on purpose: a duplicate, or older than what is recorded",
-    Exit.INTERRUPTED: "ended by Ctrl-C",
+    Exit.INTERRUPTED: "ended by Ctrl-C or SIGTERM",
 }
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from contracts.names import event_key
+from contracts.names import dlq_subject, event_key
+from worker.cli.applications import any_detail
 from worker.cli.connect import with_desk
 from worker.cli.dead_letter import DeadLetter
 from worker.cli.exits import CliError, Exit
@@ -34,9 +35,13 @@ def command(event_id: str, output: str) -> None:
         entries = [read(letter) async for letter in desk.statuses(f"platform.status.*.*.{key}")]
         if not any(entry.kind == "rejected" for entry in entries):
             return entries, []
-        places = {(entry.application.partition("/")[0], entry.delivered) for entry in entries}
-        letters = [DeadLetter.read(letter) async for letter in desk.dead_letters("platform.dlq.*.*.*")]
-        return entries, [one for one in letters if (one.namespace, one.event_sequence) in places]
+        places = {entry.delivered for entry in entries}
+        letters = []
+        for app in {entry.application for entry in entries}:
+            namespace, _, name = app.partition("/")
+            subjects = any_detail(dlq_subject(namespace, name, "any"))
+            letters += [DeadLetter.read(letter) async for letter in desk.dead_letters(subjects)]
+        return entries, [one for one in letters if one.event_sequence in places]
 
     with working("reading the ledger …"):
         entries, letters = with_desk(look)

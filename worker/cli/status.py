@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.cli.applications import APPLICATION
+from contracts.names import status_subject
+from worker.cli.applications import APPLICATION, any_detail
 from worker.cli.connect import with_desk
 from worker.cli.exits import CliError, Exit
 from worker.cli.ledger_view import Entry, read
@@ -73,9 +74,7 @@ def _line(record: Record) -> tuple[object, ...]:
 
 def _detail(app: AppKey, output: str) -> None:
     async def look(desk: Desk) -> tuple[Record | None, list[Entry]]:
-        from contracts.names import escape  # noqa: PLC0415 - next to its use
-
-        subjects = f"platform.status.{escape(app.namespace)}.{escape(app.name)}.*"
+        subjects = any_detail(status_subject(app.namespace, app.name, "any"))
         return await desk.record(app), [read(letter) async for letter in desk.statuses(subjects)]
 
     with working("reading the record …"):
