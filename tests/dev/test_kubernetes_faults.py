@@ -133,8 +133,13 @@ async def _use(ready: dict[str, Any], kubeconfig: Path) -> None:
     await kubernetes_config.load_kube_config(str(kubeconfig), client_configuration=configuration)
     async with kubernetes_client.ApiClient(configuration) as api:
         objects = kubernetes_client.CustomObjectsApi(api)
-        where = {"group": "argoproj.io", "version": "v1alpha1", "namespace": "default", "plural": "workflows"}
-        made = await objects.create_namespaced_custom_object(body=workflow("one"), **where)
+        where: dict[str, Any] = {
+            "group": "argoproj.io",
+            "version": "v1alpha1",
+            "namespace": "default",
+            "plural": "workflows",
+        }
+        made: Any = await objects.create_namespaced_custom_object(body=workflow("one"), **where)
         assert made["metadata"]["name"] == "one"
     async with aiohttp.ClientSession(ready["admin"]) as control:
         async with control.get("/creates") as answer:

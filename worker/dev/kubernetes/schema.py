@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from re import Pattern
 from re import compile as compile_pattern
 from re import error as PatternError  # noqa: N812 - the module is named like what it holds
-from typing import Any
+from typing import Any, TypeAlias
 
 _NO_DEFAULT: Any = object()
 _VALUE_KEYS = (
@@ -30,6 +30,10 @@ _VALUE_KEYS = (
 )
 
 
+_Scalar: TypeAlias = type[str] | type[int] | type[bool]
+_SCALARS: dict[str, _Scalar] = {"string": str, "integer": int, "boolean": bool}
+
+
 class SchemaError(ValueError):
     """A schema that no API server would accept."""
 
@@ -45,6 +49,8 @@ class Schema:
         atomic: whether a map is owned as a whole in server-side apply.
         limits: numeric limits by JSON Schema keyword.
         trivial: nothing below this node can change or refuse a value.
+        scalar: Python type whose values satisfy the node without a further look, or None.
+        defaulted: names of the properties with a default.
     """
 
     type: str = ""
@@ -68,6 +74,8 @@ class Schema:
     one_of: tuple[Schema, ...] = ()
     negated: Schema | None = None
     trivial: bool = False
+    scalar: _Scalar | None = None
+    defaulted: tuple[str, ...] = ()
 
     @property
     def has_default(self) -> bool:
@@ -119,6 +127,10 @@ class Schema:
         )
         if node.list_type not in {"atomic", "set", "map"}:
             raise SchemaError(f"x-kubernetes-list-type {node.list_type!r} is none of atomic, set, map")
+        node.defaulted = tuple(name for name, child in node.properties.items() if child.has_default)
+        ruled = node.enum is not None or node.pattern or node.limits or node.int_or_string
+        if not (ruled or node.all_of or node.any_of or node.one_of or node.negated):
+            node.scalar = _SCALARS.get(node.type)
         return node
 
     def child(self, name: str) -> Schema | None:
@@ -146,14 +158,14 @@ class Schema:
 
     def _prune_map(self, value: dict[str, Any], path: str) -> list[str]:
         removed: list[str] = []
-        for name in list(value):
-            child = self.child(name)
-            below = f"{path}.{name}" if path else name
+        for name, item in list(value.items()):
+            child = self.properties.get(name) or self.additional
             if child is not None:
-                removed += child.prune(value[name], below)
+                if isinstance(item, dict | list):
+                    removed += child.prune(item, f"{path}.{name}" if path else name)
             elif not self.preserve and not (self.embedded and name in {"apiVersion", "kind", "metadata"}):
                 del value[name]
-                removed.append(below)
+                removed.append(f"{path}.{name}" if path else name)
         return removed
 
     def fill(self, value: Any) -> None:
@@ -164,18 +176,21 @@ class Schema:
             for item in value:
                 self.items.fill(item)
         elif isinstance(value, dict):
-            for name, child in self.properties.items():
-                given = value.get(name, _NO_DEFAULT)
-                if given is None and not child.nullable and child.type and not child.has_default:
-                    del value[name]
-                    continue
-                if child.has_default and (given is _NO_DEFAULT or (given is None and not child.nullable)):
-                    value[name] = copy.deepcopy(child.default)
-                if name in value:
-                    child.fill(value[name])
-            if self.additional is not None:
-                for name in value.keys() - self.properties.keys():
-                    self.additional.fill(value[name])
+            self._fill_map(value)
+
+    def _fill_map(self, value: dict[str, Any]) -> None:
+        for name in [name for name, item in value.items() if item is None]:
+            child = self.properties.get(name)
+            if child is not None and not child.nullable and child.type:
+                del value[name]  # and its default is applied below, if it has one
+        for name in self.defaulted:
+            if name not in value:
+                value[name] = copy.deepcopy(self.properties[name].default)
+        for name, item in value.items():
+            if isinstance(item, dict | list):
+                child = self.properties.get(name) or self.additional
+                if child is not None:
+                    child.fill(item)
 
 
 ANY = Schema(preserve=True, trivial=True)

@@ -189,6 +189,8 @@ class KubernetesApi:
         try:
             async for chunk in outcome.lines():
                 await stream.write(chunk)
+        except ConnectionResetError:
+            pass  # the client has left
         finally:
             self._streams.discard(task)
         return stream

@@ -99,7 +99,7 @@ def _check_map(schema: Schema, value: dict[str, Any], path: str) -> Iterator[Cau
         yield Cause(path, "FieldValueTooMany", f"Too many: {count}: must have at most {limit} items")
     for name, item in value.items():
         child = schema.child(name)
-        if child is not None:
+        if child is not None and type(item) is not child.scalar:
             yield from validate(child, item, prefix + name)
 
 
