@@ -27,6 +27,13 @@ class Background:
         self._tasks[name] = task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._ended)
 
+    async def stop(self) -> None:
+        """Cancel all tasks and wait until they have ended; harmless if they have."""
+        self._ending = True
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
     def dead(self) -> Mapping[str, str]:
         """Return the tasks that have ended, which only a restart can repair."""
         return {name: "the task has ended" for name, task in self._tasks.items() if task.done() and not self._ending}
@@ -45,10 +52,7 @@ class Background:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ending = True
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self.stop()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or self._ending:

@@ -28,6 +28,7 @@ from worker.observer.observe import Observer
 from worker.observer.settle import Settler
 from worker.outbound.breaker import Breaker, Breakers
 from worker.outbound.dead_letters import JetStreamDeadLetters
+from worker.outbound.installation import apply_streams, declared_streams
 from worker.outbound.jetstream import JetStream
 from worker.outbound.kubernetes_api import KubernetesApplications, KubernetesWorkflows
 from worker.outbound.kubernetes_client import KubernetesAccess, KubernetesClient
@@ -139,7 +140,12 @@ class Process:
             renew_every=settings.lease_ttl * 0.3,
             retry_every=settings.lease_ttl * 0.2,
         )
-        watch = WorkflowWatch(self.kubernetes, settings.workflow_namespace, settings.platform_instance)
+        watch = WorkflowWatch(
+            self.kubernetes,
+            settings.workflow_namespace,
+            settings.platform_instance,
+            on_bad=lambda _: self.metrics.unreadable_workflow(),
+        )
         settler = Settler(store, adapters.workflows, adapters.ledger, self.metrics)
         return Outside(
             adapters=adapters,
@@ -214,26 +220,6 @@ async def run_observer(settings: Settings) -> None:
     async with process.alive(health), background:
         background.start("connection", process.connect_and_observe(background))
         await stopped.wait()
-
-
-async def apply_streams(client: Client, declared: Topology) -> list[object]:
-    """Create or update streams, consumer and bucket; a bucket as new as its event stream is marked as the one."""
-    changes = await Streams(client, declared).apply()
-    created = {change.name for change in changes if change.action == "created"}
-    [consumer] = declared.consumers.values()
-    if {consumer.stream, names.STATE_BUCKET} <= created:
-        await KvState(JetStream(client), events=consumer.stream).accept()
-    return list(changes)
-
-
-def declared_streams(settings: Settings) -> Topology:
-    """Return the declaration of streams, consumer and bucket under this installation's names."""
-    return tailored(
-        topology("production" if settings.nats_replicas > 1 else "dev"),
-        stream=settings.nats_stream_name,
-        consumer=settings.nats_consumer_group,
-        replicas=settings.nats_replicas,
-    )
 
 
 def inbound_options(settings: Settings) -> InboundOptions:

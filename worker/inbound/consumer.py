@@ -15,7 +15,7 @@ import traceback
 from typing import TYPE_CHECKING, Protocol
 
 from contracts.violations import ContractViolation
-from worker.errors import Deferred, LostRace, Unavailable, WorkerError
+from worker.errors import Deferred, LostRace, NewerRecord, Rejected, Unavailable
 from worker.inbound.deferrals import Deferrals
 from worker.inbound.settle import SettleMetrics
 from worker.inbound.turnstile import Turnstile
@@ -45,6 +45,8 @@ _log = logging.getLogger(__name__)
 _dice = random.SystemRandom().random
 #: A dead letter that cannot be stored, for another reason than a missing system, is tried again after so many seconds.
 _UNSTORABLE = 30.0
+#: Errors that have a verdict of their own; anything else, a bare ``WorkerError`` too, is a defect and counted.
+_EXPECTED = (Rejected, Unavailable, Deferred, NewerRecord, ContractViolation)
 #: ``platform.<kind>.<namespace>.<name>``
 _NAMESPACE_TOKEN = 2
 
@@ -160,7 +162,7 @@ class Consumer:
                 self._forget(held)
             return judge_outcome(result)
         tries = 0
-        if not isinstance(result, WorkerError | ContractViolation):
+        if not isinstance(result, _EXPECTED):
             _log.error("handling %s failed: %s", held.message.delivery.key, _without_values(result))
             try:
                 tries = await self._tries.add(held.message.delivery)

@@ -116,12 +116,15 @@ class Inbound:
         )
 
     def application(
-        self, lifespan: Callable[[], AbstractAsyncContextManager[None]] = contextlib.nullcontext
+        self,
+        lifespan: Callable[[], AbstractAsyncContextManager[None]] = contextlib.nullcontext,
+        before_stop: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> FastStream:
         """Return the application; ``run()`` ends after SIGTERM or SIGINT.
 
         Args:
             lifespan: Entered before the first connection and left after the last; serves HTTP.
+            before_stop: What else needs the connection to end well; awaited while it is still there.
         """
 
         @contextlib.asynccontextmanager
@@ -135,7 +138,11 @@ class Inbound:
                     await self.broker.stop()
 
         return FastStream(
-            self.broker, logger=None, lifespan=life, on_startup=[self._connect], on_shutdown=[self._let_go]
+            self.broker,
+            logger=None,
+            lifespan=life,
+            on_startup=[self._connect],
+            on_shutdown=[self._let_go, *before_stop],
         )
 
     def dead(self) -> dict[str, str]:

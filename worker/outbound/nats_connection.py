@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import nats
 import nats.errors
 
+from worker.cancellation import honour_cancellation
 from worker.errors import shorten
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class NatsConnection:
         self._options = options or ConnectionOptions()
         self._clock = clock
         self._closed = asyncio.Event()
+        self._ending = False
         self._told = ""
         self._told_at = -_SAME_AGAIN
         self.trouble = "not connected yet"
@@ -124,13 +126,17 @@ class NatsConnection:
         """Revive ``client`` whenever it gave up, until cancelled (which must happen before it is closed on purpose)."""
         if client.is_connected:
             await self._on_reconnected()
-        while True:
-            await asyncio.sleep(_LOOK)
-            if client.is_reconnecting and self._reconnecting_died(client):
-                self._tell("the client stopped reconnecting; starting over")
-                await client.close()
-            if client.is_closed:
-                await self._revive(client)
+        try:
+            while True:
+                honour_cancellation()
+                await asyncio.sleep(_LOOK)
+                if client.is_reconnecting and self._reconnecting_died(client):
+                    self._tell("the client stopped reconnecting; starting over")
+                    await client.close()
+                if client.is_closed:
+                    await self._revive(client)
+        finally:
+            self._ending = True
 
     async def _revive(self, client: Client) -> None:
         # The client resets its state after this callback; connecting before that would lose the new connection's.
@@ -170,6 +176,8 @@ class NatsConnection:
 
     def _tell(self, text: str) -> None:
         """Log once per state, at most one line per second, and the same text at most once per minute."""
+        if self._ending:
+            return
         now = self._clock()
         quiet = _SAME_AGAIN if text == self._told else _ANY_AGAIN
         if now - self._told_at < quiet:
