@@ -130,7 +130,7 @@ def test_it_is_a_process_with_kubeconfig_and_control_port(tmp_path: Path) -> Non
 
 async def _use(ready: dict[str, Any], kubeconfig: Path) -> None:
     configuration = kubernetes_client.Configuration()
-    await kubernetes_config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+    await kubernetes_config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
     async with kubernetes_client.ApiClient(configuration) as api:
         objects = kubernetes_client.CustomObjectsApi(api)
         where: dict[str, Any] = {
