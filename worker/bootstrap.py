@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from contracts import names
-from contracts.streams import topology
 from worker import __version__
 from worker.background import Background
 from worker.http import Combined, Reason, serve
@@ -37,7 +36,7 @@ from worker.outbound.ledger import StatusLedger
 from worker.outbound.nats_connection import NatsConnection
 from worker.outbound.state_gate import StateGate
 from worker.outbound.state_kv import KvState
-from worker.outbound.streams import Streams, tailored
+from worker.outbound.streams import Streams
 from worker.outbound.workflow import HeraWorkflowBuilder, WorkflowSettings
 from worker.outbound.workflow_watch import WorkflowWatch
 from worker.pipeline import Adapters, Pipeline, no_failpoint
@@ -47,12 +46,13 @@ from worker.telemetry.metrics import Metrics
 if TYPE_CHECKING:
     from nats.aio.client import Client
 
-    from contracts.streams import Topology
     from worker.http import Health
     from worker.ports import Failpoint
     from worker.settings import Settings
 
 _log = logging.getLogger(__name__)
+
+__all__ = ["apply_streams", "run_observer", "run_worker"]
 
 
 def unaltered(adapters: Adapters) -> Adapters:

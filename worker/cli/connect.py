@@ -11,15 +11,11 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from contracts.names import STATE_BUCKET
-
 if TYPE_CHECKING:
     from nats.aio.client import Client
 
-    from contracts.streams import Topology
     from worker.outbound.desk import Desk
     from worker.outbound.kubernetes_client import KubernetesClient
-    from worker.outbound.streams import Change
     from worker.settings import Settings
 
 T = TypeVar("T")
@@ -50,37 +46,6 @@ def with_desk(work: Callable[[Desk], Awaitable[T]]) -> T:
             return await work(desk)
 
     return asyncio.run(session())
-
-
-def declared(found: Settings) -> Topology:
-    """Return the declaration of streams, consumer and bucket under this installation's names; small for one server."""
-    from contracts.streams import topology  # noqa: PLC0415
-    from worker.outbound.streams import tailored  # noqa: PLC0415
-
-    return tailored(
-        topology("dev" if found.nats_replicas == 1 else "production"),
-        stream=found.nats_stream_name,
-        consumer=found.nats_consumer_group,
-        replicas=found.nats_replicas,
-    )
-
-
-async def apply_streams(client: Client, found: Settings) -> list[Change]:
-    """Create or change streams, consumer and bucket; a bucket that is as new as its event stream is marked as the one.
-
-    Raises:
-        Misconfigured: A change would lose messages, or the server refuses it.
-        Unavailable: No answer.
-    """
-    from worker.outbound.jetstream import JetStream  # noqa: PLC0415
-    from worker.outbound.state_kv import KvState  # noqa: PLC0415
-    from worker.outbound.streams import Streams  # noqa: PLC0415
-
-    changes = await Streams(client, declared(found), timeout=found.publish_timeout).apply()
-    created = {change.name for change in changes if change.action == "created"}
-    if {found.nats_stream_name, STATE_BUCKET} <= created:
-        await KvState(JetStream(client, found.publish_timeout), events=found.nats_stream_name).accept()
-    return changes
 
 
 def with_client(work: Callable[[Client, Settings], Awaitable[T]]) -> T:

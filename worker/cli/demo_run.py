@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.names import message_id, parse_subject
-from worker.cli.connect import apply_streams
 from worker.cli.dead_letter import DeadLetter
 from worker.cli.demo_results import Result, sort_in
 from worker.cli.documents import read_files
@@ -25,6 +24,7 @@ from worker.dev.environment import Environment, environment
 from worker.dev.loopback import free_port
 from worker.dev.process import worker_process
 from worker.outbound.desk import Desk, connected
+from worker.outbound.installation import apply_streams, declared_streams
 from worker.settings import Settings
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ async def run_demo(scenario: Scenario, show: Callable[[Progress], None]) -> Outc
         log = servers.folder / "worker.log"
         async with connected(settings) as client, ApiClient.from_kubeconfig(servers.kubeconfig) as api:
             _tell(progress, show, "creating streams, consumer and bucket …")
-            await apply_streams(client, settings)
+            await apply_streams(client, declared_streams(settings))
             _tell(progress, show, "starting the worker …")
             async with worker_process(variables, port, log) as worker:
                 desk = Desk(client, settings)

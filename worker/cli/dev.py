@@ -56,11 +56,11 @@ async def _serve(
     *,
     logs: bool,
 ) -> None:
-    from worker.cli.connect import apply_streams  # noqa: PLC0415 - as above
-    from worker.dev.environment import environment  # noqa: PLC0415
+    from worker.dev.environment import environment  # noqa: PLC0415 - as above
     from worker.dev.loopback import free_port  # noqa: PLC0415
     from worker.dev.process import worker_process  # noqa: PLC0415
     from worker.outbound.desk import connected  # noqa: PLC0415
+    from worker.outbound.installation import apply_streams, declared_streams  # noqa: PLC0415
     from worker.settings import Settings  # noqa: PLC0415
 
     stopped = asyncio.Event()
@@ -71,7 +71,7 @@ async def _serve(
         variables = servers.worker_variables(port)
         settings = Settings.from_environment(variables)
         async with connected(settings) as client:
-            await apply_streams(client, settings)
+            await apply_streams(client, declared_streams(settings))
         note("starting the worker …")
         async with worker_process(variables, port, servers.folder / "worker.log") as worker:
             _print_addresses(servers, worker, output)

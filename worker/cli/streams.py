@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.cli.connect import apply_streams, declared, with_client
+from worker.cli.connect import with_client
 from worker.cli.exits import Exit
 from worker.cli.output import TABLE, console, emit, note, output_option, table, working
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
 
-    from worker.outbound.streams import Drift
+    from worker.outbound.streams import Change, Drift
     from worker.settings import Settings
 
 
@@ -31,7 +31,7 @@ def apply(output: str) -> None:
     messages is refused, and nothing is changed then.
     """
     with working("applying the declaration …"):
-        changes = with_client(apply_streams)
+        changes = with_client(_apply)
     if output != TABLE:
         emit(
             [
@@ -62,10 +62,17 @@ def check(output: str) -> None:
         raise click.exceptions.Exit(Exit.FAILED)
 
 
-async def _check(client: Client, found: Settings) -> list[Drift]:
-    from worker.outbound.streams import Streams  # noqa: PLC0415 - with the client of NATS, which --help need not load
+async def _apply(client: Client, found: Settings) -> list[Change]:
+    from worker.outbound.installation import apply_streams, declared_streams  # noqa: PLC0415 - the client of NATS
 
-    return await Streams(client, declared(found), timeout=found.publish_timeout).check()
+    return await apply_streams(client, declared_streams(found), answer_within=found.publish_timeout)
+
+
+async def _check(client: Client, found: Settings) -> list[Drift]:
+    from worker.outbound.installation import declared_streams  # noqa: PLC0415 - as above
+    from worker.outbound.streams import Streams  # noqa: PLC0415
+
+    return await Streams(client, declared_streams(found), timeout=found.publish_timeout).check()
 
 
 def drift_to_json(drift: Drift) -> dict[str, Any]:
