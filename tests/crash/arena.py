@@ -1,4 +1,4 @@
-"""Where crash tests happen: a real broker, an API server, the simulated controller, and workers as processes of their own.
+"""Where crash tests happen: a real broker, an API server, the simulated controller, and workers as processes.
 
 The test process publishes, kills and looks; it shares nothing with the workers but the broker and the API server.
 """
@@ -8,19 +8,24 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
+import aiohttp
 import nats
 from nats.aio.msg import Msg
 
 from contracts import names, strict_json
+from contracts.names import Annotation
 from contracts.streams import topology
 from tests.crash.history import DeadLetter, Executed, History, Made, Published, Told
 from tests.support.nats import NatsServer
@@ -37,6 +42,7 @@ from worker.outbound.streams import tailored
 ACK_WAIT = 2.0
 _ROOT = Path(__file__).parents[2]
 _POLL = 0.05
+_LISTENING = re.compile(r'"message": "listening".*"port": (\d+)')
 
 
 @dataclass
@@ -45,12 +51,27 @@ class RecordingRunner:
 
     inner: ContractRunner = field(default_factory=lambda: ContractRunner(delay=0.01))
     executed: list[Executed] = field(default_factory=list)
+    begun: set[str] = field(default_factory=set)
+    _held: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    def hold(self, component: str) -> None:
+        """Let tasks of ``namespace/application/component`` begin and not end, until ``release``."""
+        self.begun.discard(component)
+        self._held[component] = asyncio.Event()
+
+    def release(self, component: str) -> None:
+        """Let held tasks end, and later ones pass."""
+        self._held.pop(component).set()
 
     async def run(self, call: TaskCall) -> TaskResult:
         """Carry one task out."""
         parameters = call.parameters
         app = f"{parameters['namespace']}/{parameters['application']}"
         value = parameters.get("size") or parameters.get("repository") or ""
+        key = f"{app}/{parameters['component']}"
+        self.begun.add(key)
+        if key in self._held:
+            await self._held[key].wait()
         result = await self.inner.run(call)
         if result.phase == "Succeeded":
             self.executed.append(Executed(app, parameters["component"], call.workflow, call.entry, value))
@@ -64,6 +85,32 @@ class WorkerProcess:
     process: asyncio.subprocess.Process
     log: Path
 
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self.process.pid
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the process is stopped by a signal."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    def thaw(self) -> None:
+        """Let a frozen process go on."""
+        self.process.send_signal(signal.SIGCONT)
+
+    async def ask(self, path: str) -> tuple[int, str]:
+        """Return status and body of ``/health``, ``/ready`` or ``/metrics``; status 0 while nobody listens."""
+        listening = _LISTENING.search(self.log.read_text())
+        if listening is None:
+            return 0, ""
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{listening[1]}{path}") as answer:
+            return answer.status, await answer.text()
+
+    async def is_ready(self) -> bool:
+        """Whether it takes messages in."""
+        return (await self.ask("/ready"))[0] == HTTPStatus.OK
+
     async def ended(self, within: float) -> int:
         """Wait for its end and return its exit code."""
         return await asyncio.wait_for(self.process.wait(), within)
@@ -71,6 +118,7 @@ class WorkerProcess:
     async def stop(self) -> None:
         """Ask it to end, and make sure that it has."""
         if self.process.returncode is None:
+            self.thaw()
             self.process.terminate()
             try:
                 await asyncio.wait_for(self.process.wait(), 15)
@@ -114,7 +162,7 @@ class Arena:
         self.client = await nats.connect(self.nats.url)
         self._stack.push_async_callback(self.client.close)
         self.js = self.client.jetstream()
-        await self._streams()
+        await self.apply_streams()
         controller = ArgoController(
             ApiClient.from_kubeconfig(self.kubeconfig), namespace=self.namespace, runner=self.runner
         )
@@ -129,16 +177,17 @@ class Arena:
     async def _create_namespace(self) -> None:
         await self.kube.call("POST", "/api/v1/namespaces", {"metadata": {"name": self.namespace}})
 
-    async def _streams(self) -> None:
+    async def apply_streams(self) -> None:
+        """Create what is missing of streams, consumer and bucket."""
         declared = tailored(topology("dev"), stream=names.EVENTS_STREAM, consumer=names.CONSUMER)
         consumers = {name: replace(one, ack_wait=ACK_WAIT) for name, one in declared.consumers.items()}
         await apply_streams(self.client, replace(declared, consumers=consumers))
 
-    async def worker(self, *arguments: str, **environment: str) -> WorkerProcess:
-        """Start a worker process; ``arguments`` are those of ``tests.crash.worker``."""
-        self._count += 1
-        log = self._folder / f"worker-{self._count}.log"
-        settings = {
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment of a worker or a command."""
+        return {
+            **os.environ,
             "NATS_URL": self.nats.url,
             "KUBECONFIG": str(self.kubeconfig),
             "WORKFLOW_NAMESPACE": self.namespace,
@@ -146,8 +195,28 @@ class Arena:
             "HTTP_PORT": "0",
             "GRACEFUL_TIMEOUT": "5",
             "LEASE_TTL": "3",
-            **environment,
         }
+
+    async def command(self, *arguments: str) -> str:
+        """Run ``platform-worker`` with arguments and return what it prints; it must end with code 0."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "worker",
+            *arguments,
+            cwd=_ROOT,
+            env=self.environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        out, _ = await process.communicate()
+        assert process.returncode == 0, out.decode()
+        return out.decode()
+
+    async def worker(self, *arguments: str, **environment: str) -> WorkerProcess:
+        """Start a worker process; ``arguments`` are those of ``tests.crash.worker``."""
+        self._count += 1
+        log = self._folder / f"worker-{self._count}.log"
         with log.open("wb") as out:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -155,7 +224,7 @@ class Arena:
                 "tests.crash.worker",
                 *arguments,
                 cwd=_ROOT,
-                env={**os.environ, **settings},
+                env={**self.environment, **environment},
                 stdout=out,
                 stderr=out,
             )
@@ -175,6 +244,18 @@ class Arena:
             **facts,
         )
 
+    async def request(self, event: Mapping[str, Any], rank: int, **facts: Any) -> Published:
+        """Publish one CloudEvent that is a request and note it in the history."""
+        data = event["data"]
+        return await self.publish_raw(
+            names.request_subject(data["namespace"], data["name"]),
+            strict_json.dumps(event),
+            event_id=event["id"],
+            app=f"{data['namespace']}/{data['name']}",
+            rank=rank,
+            **facts,
+        )
+
     async def publish_raw(self, subject: str, body: bytes, *, event_id: str, app: str, **facts: Any) -> Published:
         """Publish bytes and note them in the history."""
         headers = {"Content-Type": names.CLOUDEVENTS_JSON}
@@ -183,18 +264,34 @@ class Arena:
         self.history.published.append(published)
         return published
 
+    async def statuses(self, published: Published) -> list[dict[str, Any]]:
+        """Return the status events of a published event so far, oldest first."""
+        namespace, _, name = published.app.partition("/")
+        key = names.event_key(published.event_id or None, names.EVENTS_STREAM, published.sequence)
+        subject = names.status_subject(namespace, name, key)
+        statuses = [json.loads(m.data) async for m in self._stored(names.STATUS_STREAM, subject)]
+        return [one for one in statuses if one["delivery"].endswith(f":{published.sequence}")]
+
+    async def told(self, published: Published, kind: str, within: float = 60) -> None:
+        """Wait until the ledger has a status event of this kind about a published event."""
+
+        async def is_told() -> bool:
+            return any(one["type"].split(".")[-2] == kind for one in await self.statuses(published))
+
+        await self.until(is_told, within, f"{published.event_id} of {published.app} is not told to be {kind}")
+
     async def drained(self, within: float) -> None:
         """Wait until the consumer has nothing waiting and nothing in hand.
 
         Raises:
             TimeoutError: with the logs of the workers.
         """
-        await self._until(self._is_drained, within, "the consumer is not drained")
+        await self.until(self._is_drained, within, "the consumer is not drained")
 
     async def at_rest(self, within: float) -> None:
         """Wait until everything is handled, all Workflows are over and all records know it."""
         await self.drained(within)
-        await self._until(self._is_at_rest, within, "not everything is at rest")
+        await self.until(self._is_at_rest, within, "not everything is at rest")
 
     async def _is_drained(self) -> bool:
         info = await self.js.consumer_info(names.EVENTS_STREAM, names.CONSUMER)
@@ -208,7 +305,12 @@ class Arena:
         over = all(one["metadata"]["labels"].get("workflows.argoproj.io/completed") == "true" for one in workflows)
         return over and not any(record.unfinished for record in (await self.records()).values())
 
-    async def _until(self, condition: Callable[[], Awaitable[bool]], within: float, what: str) -> None:
+    async def until(self, condition: Callable[[], Awaitable[bool]], within: float, what: str) -> None:
+        """Wait for a condition.
+
+        Raises:
+            TimeoutError: with the logs of the workers.
+        """
         end = time.monotonic() + within
         while not await condition():
             if time.monotonic() > end:
@@ -239,11 +341,7 @@ class Arena:
 
     async def describe(self) -> str:
         """Return what a person needs to understand a violation: statuses, Workflows, executed tasks, records."""
-        workflows = [
-            f"{w['metadata']['name']} {w.get('status', {}).get('phase')} {w.get('status', {}).get('message', '')} "
-            f"{w['metadata']['annotations'].get('platform.io/superseded-by', '')} {w['metadata']['annotations']['platform.io/delivery']}"
-            for w in await self.workflows()
-        ]
+        workflows = [_described(one) for one in await self.workflows()]
         runs = [f"{app}: {record.run}" for app, record in (await self.records()).items()]
         lines = [*map(str, self.history.told), *workflows, *map(str, self.history.executed), *runs]
         return "\n".join(lines)
@@ -260,6 +358,12 @@ class Arena:
                 yield await reader.next_msg(timeout=5)
         finally:
             await reader.unsubscribe()
+
+
+def _described(workflow: Mapping[str, Any]) -> str:
+    status, notes = workflow.get("status", {}), workflow["metadata"]["annotations"]
+    words = (workflow["metadata"]["name"], status.get("phase"), status.get("message", ""))
+    return f"{words} of {notes[Annotation.DELIVERY]}, replaced by {notes.get(Annotation.SUPERSEDED_BY, 'none')}"
 
 
 def _told(body: bytes) -> Told:

@@ -1,11 +1,14 @@
-"""Judges a history. Each rule is one function that returns what is wrong; an empty list is a proof only because the mutants fail it."""
+"""Judges a history. Each rule is one function that returns what is wrong.
+
+An empty list proves something only because the planted faults (`mutants.py`) do not get one.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
 
-from tests.crash.history import History
+from tests.crash.history import History, Published
 
 
 def check(history: History) -> list[str]:
@@ -84,7 +87,7 @@ def older_input_never_after_newer(history: History) -> list[str]:
 
 def newest_wins(history: History) -> list[str]:
     """At rest each application is as its newest event wants it."""
-    newest = {}
+    newest: dict[str, Published] = {}
     for event in history.published:
         if event.valid and (event.app not in newest or event.rank > newest[event.app].rank):
             newest[event.app] = event

@@ -14,7 +14,7 @@ from tests.crash.arena import Arena
 OpenArena = Callable[..., AbstractAsyncContextManager[Arena]]
 
 
-@pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.cluster)])
+@pytest.fixture(scope="module", params=["embedded", pytest.param("real", marks=pytest.mark.cluster)])
 def server(request: pytest.FixtureRequest) -> str:
     """Which API server the test runs on."""
     return str(request.param)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from contracts.names import InboundType
+
 SIZES = ("small", "medium", "large")
+
+
+#: A component as a test writes it: the size of a database, or its whole definition but for the name.
+Part = str | Mapping[str, Any]
 
 
 def changed(
     name: str,
     generation: int,
-    components: dict[str, str] | None = None,
+    components: Mapping[str, Part] | None = None,
     *,
     uid: str = "",
     namespace: str = "team-a",
@@ -19,7 +26,7 @@ def changed(
     """Return the event that ``name`` has reached ``generation``.
 
     Args:
-        components: Size of each database component; by default one, whose size follows from the generation.
+        components: By name; by default one database, whose size follows from the generation.
         uid: Of the Application; by default one per name.
         more: Metadata fields, for example ``annotations``.
     """
@@ -33,7 +40,7 @@ def changed(
         "creationTimestamp": "2026-01-01T00:00:00Z",
         **more,
     }
-    specs = [{"name": n, "type": "postgresql", "properties": {"size": size}} for n, size in wanted.items()]
+    specs = [{"name": component, **_definition(part)} for component, part in wanted.items()]
     return _event("changed", name, generation, metadata, specs)
 
 
@@ -41,6 +48,22 @@ def deleted(name: str, generation: int, *, uid: str = "", namespace: str = "team
     """Return the event that ``name`` was deleted at ``generation``."""
     event = changed(name, generation, {}, uid=uid, namespace=namespace, **more)
     return {**event, "id": f"{event['id']}-deleted", "type": "io.platform.oam.application.deleted.v1"}
+
+
+def retry(name: str, number: int, *, namespace: str = "team-a") -> dict[str, Any]:
+    """Return the request to run again what did not succeed; ``number`` tells one request from another."""
+    return {
+        "specversion": "1.0",
+        "id": f"{namespace}-{name}-retry-{number}",
+        "source": "tests/crash",
+        "type": InboundType.RETRY_REQUESTED.value,
+        "datacontenttype": "application/json",
+        "data": {"name": name, "namespace": namespace},
+    }
+
+
+def _definition(part: Part) -> Mapping[str, Any]:
+    return {"type": "postgresql", "properties": {"size": part}} if isinstance(part, str) else part
 
 
 def _event(kind: str, name: str, generation: int, metadata: dict[str, Any], components: list[Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What really happened in a crash test, as the outside saw it: the broker's streams and the API's objects.
 
-Nothing here trusts the worker: published events come from the publisher, dispositions from the ledger stream, dead letters from
-their stream with their bytes, Workflows from a watch, and executed tasks from the simulated controller.
+Nothing here trusts the worker: published events come from the publisher, dispositions from the ledger stream, dead
+letters from their stream with their bytes, Workflows from the API, and executed tasks from the simulated controller.
 """
 
 from __future__ import annotations

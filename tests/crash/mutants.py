@@ -1,14 +1,15 @@
-"""Planted faults. Each is a mistake that a sound-looking worker could contain; the checker must see every one of them."""
+"""Planted faults: mistakes that a sound-looking worker could contain. The checker must see every one of them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
+from worker.bootstrap import unaltered
 from worker.inbound.consumer import Consumer
 from worker.inbound.held import Held
 from worker.pipeline import Adapters
@@ -18,13 +19,8 @@ from worker.pipeline import Adapters
 class Mutant:
     """A fault: how it changes the adapters, and what it patches while the process lives."""
 
-    alter: Callable[[Adapters], Adapters] = lambda adapters: adapters
-    planted: Callable[[], Any] = lambda: _unpatched()
-
-
-@contextmanager
-def _unpatched() -> Iterator[None]:
-    yield
+    alter: Callable[[Adapters], Adapters] = unaltered
+    planted: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 @contextmanager

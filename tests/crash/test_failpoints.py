@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 import pytest
 
@@ -27,12 +28,14 @@ async def _publish(arena: Arena, batch: int) -> None:
     await arena.publish(changed(f"wrong-{batch}", 3, {"db": "huge"}), rank=3, valid=False)
     subject = f"platform.oam.team-a.broken-{batch}"
     await arena.publish_raw(subject, b'{"no": "event"}', event_id="", app=f"team-a/broken-{batch}", rank=0, valid=False)
-    annotated = {"annotations": {"platform.io/deletion-policy": "delete"}}
+    annotated: dict[str, Any] = {"annotations": {"platform.io/deletion-policy": "delete"}}
     await arena.publish(deleted(mall, 4, **annotated), rank=4, wish=(("db", None),))
 
 
 @pytest.mark.parametrize("step", STEPS)
-async def test_killed_at_a_step(open_arena: OpenArena, step: str, server: str, capsys: pytest.CaptureFixture) -> None:
+async def test_killed_at_a_step(
+    open_arena: OpenArena, step: str, server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Each round publishes more events and kills the next worker, which has also inherited what the last one left."""
     async with open_arena() as arena:
         for count in range(rounds(server)):

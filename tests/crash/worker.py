@@ -1,6 +1,7 @@
-"""The real worker process, killed at a step or broken on purpose: ``python -m tests.crash.worker [--kill-at STEP:N] [--mutant NAME]``.
+"""The real worker process, killed or frozen at a step, or broken on purpose: ``python -m tests.crash.worker --help``.
 
-Everything but the failpoint and the planted fault is what ``platform-worker run`` does; the product has no switch for either.
+Everything but the failpoint and the planted fault is what ``platform-worker run`` does; the product has no switch for
+either.
 """
 
 from __future__ import annotations
@@ -9,16 +10,25 @@ import argparse
 import asyncio
 import os
 import signal
+from collections.abc import Sequence
 
-from tests.crash.mutants import MUTANTS
+from tests.crash.mutants import MUTANTS, Mutant
 from worker.bootstrap import run_worker
-from worker.pipeline import no_failpoint
+from worker.outbound import breaker
 from worker.ports import Failpoint
 from worker.settings import Settings
 
+#: Longest pause after a failed call of an impatient worker, in seconds.
+_IMPATIENT = 0.02
 
-def kill_at(spec: str) -> Failpoint:
-    """Return a failpoint that ends the process without notice when step ``STEP`` is reached for the ``N``-th time."""
+
+def signal_at(number: signal.Signals, spec: str) -> Failpoint:
+    """Return a failpoint that sends the process a signal when step ``STEP`` is reached for the ``N``-th time.
+
+    Args:
+        number: SIGKILL ends the process without notice; SIGSTOP freezes it until somebody sends SIGCONT.
+        spec: ``STEP:N``.
+    """
     wanted, _, count = spec.partition(":")
     left = int(count or "1")
 
@@ -27,34 +37,38 @@ def kill_at(spec: str) -> Failpoint:
         if step == wanted:
             left -= 1
             if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), number)
+
+    return failpoint
+
+
+def all_of(failpoints: Sequence[Failpoint]) -> Failpoint:
+    """Return one failpoint that is all of them."""
+
+    def failpoint(step: str) -> None:
+        for one in failpoints:
+            one(step)
 
     return failpoint
 
 
 def main() -> None:
-    """Run until SIGTERM, or until the failpoint."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--kill-at", default="")
+    """Run until SIGTERM, or until a failpoint kills."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kill-at", action="append", default=[], metavar="STEP:N")
+    parser.add_argument("--freeze-at", action="append", default=[], metavar="STEP:N")
     parser.add_argument("--mutant", default="", choices=["", *MUTANTS])
+    parser.add_argument("--impatient", action="store_true", help="wait hardly at all after a failed call")
     args = parser.parse_args()
-    mutant = MUTANTS.get(args.mutant)
-    with mutant.planted() if mutant else _nothing():
-        asyncio.run(
-            run_worker(
-                Settings.from_environment(os.environ),
-                failpoint=kill_at(args.kill_at) if args.kill_at else no_failpoint,
-                alter=mutant.alter if mutant else lambda adapters: adapters,
-            )
-        )
-
-
-class _nothing:
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        return None
+    failpoints = [signal_at(signal.SIGKILL, spec) for spec in args.kill_at]
+    failpoints += [signal_at(signal.SIGSTOP, spec) for spec in args.freeze_at]
+    if args.impatient:
+        # A thousand outages at the product's pace would take an hour; only the pace is changed.
+        breaker._FIRST = breaker._MOST = _IMPATIENT
+    mutant = MUTANTS.get(args.mutant, Mutant())
+    with mutant.planted():
+        settings = Settings.from_environment(os.environ)
+        asyncio.run(run_worker(settings, failpoint=all_of(failpoints), alter=mutant.alter))
 
 
 if __name__ == "__main__":
