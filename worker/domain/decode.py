@@ -42,6 +42,8 @@ from worker.errors import Rejected
 
 #: The host cluster in KubeVela's topology policies.
 _HOST = "local"
+#: Who may have written an Application; templates know these words only.
+_SOURCES = frozenset({"api-driven", "oam-driven", "analyzer-driven"})
 _REVIEW_SOURCE = "urn:kubernetes:admission-review"
 
 
@@ -198,8 +200,9 @@ def _settings(application: AnyApplication) -> Settings:
     policy = annotations.get(Annotation.DELETION_POLICY, "").strip()
     clusters = application.clusters
     cluster = clusters[0] if clusters else ""
+    source = annotations.get(Annotation.SOURCE, "").strip().lower()
     return Settings(
-        source=annotations.get(Annotation.SOURCE, "oam-driven").strip().lower(),
+        source=source if source in _SOURCES else "oam-driven",
         app_container=labels.get(Label.APP_CONTAINER, ""),
         github_owner=labels.get(Label.GITHUB_OWNER, ""),
         cluster="" if cluster == _HOST else cluster,
