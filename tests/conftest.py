@@ -5,10 +5,16 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
+from hypothesis import HealthCheck, settings
+
 if TYPE_CHECKING:
     from types import FrameType
 
 pytest_plugins = ["tests.support.control_plane", "tests.support.nats", "tests.support.nats_cluster"]
+
+# How long an example takes says more about the other suites that run beside it than about the code.
+settings.register_profile("beside-others", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("beside-others")
 
 
 def pytest_configure() -> None:
