@@ -7,11 +7,13 @@ none of them; a test holds the two against each other.
 from __future__ import annotations
 
 import importlib
+import os
 import traceback
 from typing import Any
 
 import click
 
+from worker import __version__
 from worker.cli.exits import CliError, Exit, translate
 
 #: Command → module below ``worker.cli`` that defines ``command``, and its one line in the list; in the order of the
@@ -88,25 +90,15 @@ class LazyGroup(click.Group):
             raise told from error
 
 
-def _version(ctx: click.Context, _parameter: click.Parameter, asked: bool) -> None:
-    """Print the version and end."""
-    if not asked:
-        return
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - a third of the time of --help
-
-    try:
-        click.echo(f"platform-worker {version('platform-worker')}")
-    except PackageNotFoundError:
-        click.echo("platform-worker (run from its source folder, not installed)")
-    ctx.exit()
-
-
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Settings come from the environment (NATS_URL, …): see README.md. Exit codes: see docs/cli.md.",
 )
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+@click.version_option(__version__, prog_name="platform-worker", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Print tracebacks of errors.")
-def cli(debug: bool) -> None:
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:  # noqa: ARG001 - read by LazyGroup.invoke
     """Turn platform events on NATS JetStream into Argo Workflows, exactly once in effect."""
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False  # rich reads the variable by itself, click does not

@@ -51,7 +51,7 @@ class CliError(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print ``error: …`` to stderr, red on a terminal."""
-        click.secho("error: ", fg="red", bold=True, err=True, nl=False, file=file)
+        click.secho("error: ", fg="red", bold=True, err=True, nl=False, file=file, color=self.show_color)
         click.echo(self.format_message(), err=True, file=file)
 
 

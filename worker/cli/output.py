@@ -112,9 +112,12 @@ def note(message: str) -> None:
 
 
 @contextlib.contextmanager
-def working(what: str) -> Iterator[None]:
-    """Show a spinner on stderr while something takes its time; nothing where stderr is no terminal."""
-    if not sys.stderr.isatty():
+def working(what: str, *, quiet: bool = False) -> Iterator[None]:
+    """Show a spinner on stderr while something takes its time.
+
+    Nothing is shown where stderr is no terminal, or if ``quiet``: whatever prints lines of its own on the way.
+    """
+    if quiet or not sys.stderr.isatty():
         yield
         return
     with console(stderr=True).status(what):

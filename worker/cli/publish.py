@@ -90,7 +90,7 @@ def command(
                 await follow_sent(desk, one, patience=timeout)
         return sent
 
-    with working("publishing …"):
+    with working("publishing …", quiet=watching):
         sent = with_desk(work)
     show(sent, output)
     finish(sent)

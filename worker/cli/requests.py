@@ -135,7 +135,7 @@ def _ask(
             await follow_sent(desk, sent, patience=timeout)
         return sent
 
-    with working("publishing …"):
+    with working("publishing …", quiet=watching):
         sent = with_desk(work)
     show([sent], output)
     finish([sent])

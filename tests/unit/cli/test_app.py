@@ -9,6 +9,7 @@ import time
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from contracts.violations import ContractViolation
 from tests.unit.cli.conftest import Call
@@ -134,6 +135,15 @@ def test_settings_that_do_not_fit_are_named(call: Call, monkeypatch: pytest.Monk
     assert done.exit_code == Exit.INVALID
     assert done.stderr.startswith("error: NATS_URL: unknown scheme")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("variable", "coloured"), [("", True), ("1", False)])
+def test_no_color_is_honoured(variable: str, coloured: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NATS_URL", "nats://127.0.0.1:1")
+    monkeypatch.setenv("NO_COLOR", variable)
+    done = CliRunner().invoke(cli, ["status"], color=True)
+    assert "error: " in click.unstyle(done.stderr)
+    assert ("\x1b" in done.stderr) is coloured
 
 
 def test_a_traceback_only_on_request(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
