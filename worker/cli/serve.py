@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
 
 import click
 
 from worker.cli.connect import settings
+from worker.errors import WorkerError
+
+_log = logging.getLogger(__name__)
 
 
 @click.command(name="run")
@@ -18,7 +24,7 @@ def run() -> None:
     found = settings()
     from worker import bootstrap  # noqa: PLC0415 - the settings are checked before anything heavy is loaded
 
-    asyncio.run(bootstrap.run_worker(found))
+    _serve(bootstrap.run_worker(found))
 
 
 @click.command(name="observe")
@@ -30,4 +36,15 @@ def observe() -> None:
     found = settings()
     from worker import bootstrap  # noqa: PLC0415 - as above
 
-    asyncio.run(bootstrap.run_observer(found))
+    _serve(bootstrap.run_observer(found))
+
+
+def _serve(role: Coroutine[Any, Any, None]) -> None:
+    """Run a role; an error that nobody foresaw goes to the log with its traceback, where operators look for it."""
+    try:
+        asyncio.run(role)
+    except WorkerError:
+        raise
+    except Exception:
+        _log.exception("the process ends because of an unexpected error")
+        raise

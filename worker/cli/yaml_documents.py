@@ -20,26 +20,26 @@ _MAX_NODES = MAX_BYTES
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader that refuses equal keys and leaves times as text."""
+    """A safe loader that refuses equal keys, and leaves times and keys as text."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Build a mapping.
 
         Raises:
-            ConstructorError: two keys are equal, or one is not a string.
+            ConstructorError: two keys are equal, or one is a list or a mapping.
         """
-        seen: set[Any] = set()
-        for key, _ in node.value:
+        seen: set[str] = set()
+        for index, (key, value) in enumerate(node.value):
             if key.tag == "tag:yaml.org,2002:merge":
                 continue
-            name = self.construct_object(key, deep=True)
-            if not isinstance(name, str):
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {name!r} is no string: put it into quotes", key.start_mark
-                )
-            if name in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {name!r} is there twice", key.start_mark)
-            seen.add(name)
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key is no text", key.start_mark)
+            if key.value in seen:
+                problem = f"the key {key.value!r} is there twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen.add(key.value)
+            # `80: x` and `on: x` have texts as keys once they are JSON.
+            node.value[index] = (yaml.ScalarNode("tag:yaml.org,2002:str", key.value, key.start_mark), value)
         return super().construct_mapping(node, deep)
 
 

@@ -47,7 +47,7 @@ class WorkerProcess:
 
 @asynccontextmanager
 async def worker_process(
-    variables: Mapping[str, str], http_port: int, log: Path, *, patience: float = 20.0
+    variables: Mapping[str, str], http_port: int, log: Path, *, patience: float = 60.0
 ) -> AsyncIterator[WorkerProcess]:
     """Start a worker, wait until it is ready, and end it (SIGTERM) at the end of the block.
 

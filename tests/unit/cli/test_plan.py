@@ -203,7 +203,7 @@ def test_a_secret_is_rejected_without_being_shown(call: Call) -> None:
         ("", "holds no document"),
         ("- 1", "the document is no object"),
         ("kind: Deployment", "cannot be published"),
-        ("1: 2", "is no string"),
+        ("? [a]\n: 1", "a key is no text"),
         ("a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
             f"{chr(98 + i)}: &{chr(98 + i)} [{', '.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(7)
         ), "expand to too much"),
@@ -220,6 +220,19 @@ def test_a_missing_file_is_one_error(call: Call) -> None:
     done = call("plan", "no-such-file.yaml")
     assert done.exit_code == Exit.INVALID
     assert "no-such-file.yaml cannot be read" in done.stdout
+
+
+def test_keys_are_texts_as_in_json(call: Call) -> None:
+    properties = {"name": "a", "type": "webservice", "properties": {"extra": {}}}
+    document = application(properties).replace("extra: {}", "extra: {80: x, on: y, 1.5: z}")
+    assert plan(call, document)["errors"] == []
+
+
+def test_merge_keys_and_anchors_are_read(call: Call) -> None:
+    document = REFERENCE.replace("        size: small", "        &small\n        size: small", 1).replace(
+        "        size: small\n    - name: streaming", "        <<: *small\n    - name: streaming"
+    )
+    assert [task["parameters"].get("size") for task in plan(call, document)["tasks"]][:2] == ["small", "small"]
 
 
 def test_times_stay_as_they_are_written(call: Call) -> None:
