@@ -1,15 +1,16 @@
 """The corridor: what happens to one message, step by step, from its bytes to its end.
 
-Read this first. The order of the steps is what makes delivery exactly-once in effect: whatever is about to exist is recorded before it
-is made (the intent), nothing runs before the record confirms that it is still the newest, and the broker hears of the end only
-after everybody else has. The process may die between any two steps: a redelivery finds the record and goes on from there.
+Read this first. The order of the steps is what makes delivery exactly-once in effect: whatever is about to exist is
+recorded before it is made (the intent), nothing runs before the record confirms that it is still the newest, and the
+broker hears of the end only after everybody else has. The process may die between any two steps: a redelivery finds the
+record and goes on from there.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from worker.domain import report
 from worker.domain.decide import (
@@ -19,17 +20,19 @@ from worker.domain.decide import (
     Resume,
     Settle,
     Supersede,
-    abandon,
     cause_of,
     confirm,
     decide,
+    give_up,
 )
 from worker.domain.decode import Review, cause_of_message, decode, decode_found, decode_missing
 from worker.domain.events import AppKey, Event, InboundMessage
+from worker.domain.links import broken, linked, links_of
 from worker.domain.model import Problem
 from worker.domain.normalise import needs_neighbours
-from worker.domain.plan import Link, Plan
-from worker.domain.record import Disposition, Record, Run
+from worker.domain.orchestrator import ORCHESTRATOR
+from worker.domain.plan import Plan
+from worker.domain.record import Disposition, Phase, Record, Run
 from worker.domain.status import Status
 from worker.errors import Deferred, LostRace, Rejected
 from worker.keyed_lock import KeyedLock
@@ -50,15 +53,15 @@ from worker.telemetry import traces
 
 logger = logging.getLogger(__name__)
 
-#: How often a step that somebody else's write can spoil is repeated here, where repeating all steps would cost API calls.
+#: How often a step that somebody else's write can spoil is repeated, where repeating all steps would cost API calls.
 TRIES_AT_ONCE = 4
 
 #: Names of the places between two steps where a crash test can kill the process, in the order of the corridor.
 STEPS = (
     "received",
     "loaded",
-    "linked",
     "intended",
+    "linked",
     "created",
     "confirmed",
     "others-stopped",
@@ -153,18 +156,15 @@ class Pipeline:
             decision = decide(stored.record, event, {n: s.record for n, s in neighbours.items()}, self._instance)
         match decision:
             case Launch():
-                return await self._launch(event, stored, decision, neighbours)
+                return await self._launch(message, event, stored, decision)
             case Resume(run):
-                return await self._submit(event, stored, run, None)
+                return await self._submit(message, event, stored, run, None)
             case Settle():
                 return await self._settle(message, event, stored, decision)
-            case Supersede(stop):
-                return await self._supersede(event, stop)
-            case Repeat(past):
-                status = report.repeated(past, stored.record, event, cause_of(event))
-                if past.disposition is Disposition.REJECTED:
-                    return await self._dead_letter(message, event.app, _error(past.problems), status)
-                return await self._tell(status, past.disposition)
+            case Supersede():
+                return await self._supersede(event, decision)
+            case Repeat():
+                return await self._repeat(message, event, stored.record, decision)
             case Postpone(reason, why):
                 raise Deferred(reason, why)
 
@@ -174,46 +174,46 @@ class Pipeline:
         stored = await self._a.store.neighbours(event.app.namespace)
         return {name: one for name, one in stored.items() if name != event.app.name}
 
-    async def _launch(
-        self, event: Event, stored: Stored, decision: Launch, neighbours: Mapping[str, Stored]
-    ) -> Outcome:
-        for task in decision.run.tasks:
-            logger.info("Processing pattern %d: %s", task.pattern, task.identity.type)
+    async def _launch(self, message: InboundMessage, event: Event, stored: Stored, decision: Launch) -> Outcome:
+        for line in ORCHESTRATOR.narrate(decision.plan):
+            logger.info(line)
         with traces.span("submit"):
             body = self._a.builder.build(
                 event.app, decision.run.order.uid, decision.run, decision.record
             )  # may refuse, so before the intent
-            for link in decision.plan.links:
-                await self._link(event.app, link, neighbours)
-            self._step("linked")
             revision = await self._a.store.save(decision.record, stored.revision)
             self._step("intended")
-            return await self._submit(event, Stored(decision.record, revision), decision.run, decision.plan, body)
+            intent = Stored(decision.record, revision)
+            return await self._submit(message, event, intent, decision.run, decision.plan, body)
 
-    async def _link(self, app: AppKey, link: Link, neighbours: Mapping[str, Stored]) -> None:
-        """Record at the provider's application that ours uses it, before we rely on it."""
-        there = neighbours[link.target_app]
-        user = f"{app.name}/{link.component}"
-        components = tuple(
-            replace(c, referrers=(*c.referrers, user))
-            if c.identity.name == link.target and user not in c.referrers
-            else c
-            for c in there.record.components
-        )
-        if components != there.record.components:
-            await self._a.store.save(replace(there.record, components=components), there.revision)
+    async def _link(self, record: Record) -> None:
+        """Tell the providers' applications that ours uses them, before we rely on it (see ``domain.links``)."""
+        for link in links_of(record):
+            there = await self._a.store.load(AppKey(record.app.namespace, link.target_app))
+            known = linked(there.record, link, record.app.name)
+            if known is None:
+                raise _error((broken(link),))
+            if known is not there.record:
+                await self._a.store.save(known, there.revision)
 
     async def _submit(
-        self, event: Event, stored: Stored, run: Run, plan: Plan | None, body: bytes | None = None
+        self,
+        message: InboundMessage,
+        event: Event,
+        stored: Stored,
+        run: Run,
+        plan: Plan | None,
+        body: bytes | None = None,
     ) -> Outcome:
         """Two-phase start of the run that the record intends: create suspended, confirm, stop the others, start."""
-        if body is None:
-            body = self._a.builder.build(event.app, run.order.uid, run, stored.record)
-        await self._create(run, body)
-        self._step("created")
+        if run.phase is Phase.INTENDED:
+            await self._link(stored.record)
+            self._step("linked")
+            await self._create(run, body or self._a.builder.build(event.app, run.order.uid, run, stored.record))
+            self._step("created")
         confirmed = await self._confirm(stored, run)
         if confirmed is None:
-            return await self._supersede(event, (run.name,))
+            return await self._overtaken(message, event, run)
         self._step("confirmed")
         for stale in confirmed.record.stale_runs:
             await self._a.workflows.stop(stale.name, run.name)
@@ -264,31 +264,48 @@ class Pipeline:
             return await self._dead_letter(message, event.app, _error(decision.problems), status)
         return await self._tell(status, decision.disposition)
 
-    async def _supersede(self, event: Event, stop: tuple[str, ...]) -> Outcome:
+    async def _overtaken(self, message: InboundMessage, event: Event, run: Run) -> Outcome:
+        """Our run is not the current one any more: end as the record says, which another delivery may have accepted."""
+        await self._a.workflows.stop(run.name, "")
+        record = (await self._a.store.load(event.app)).record
+        match decide(record, event, {}, self._instance):
+            case Repeat() as decision:
+                return await self._repeat(message, event, record, decision)
+            case Supersede() as decision:
+                return await self._supersede(event, decision)
+            case _:
+                raise LostRace(f"record {event.app}")
+
+    async def _repeat(self, message: InboundMessage, event: Event, record: Record, decision: Repeat) -> Outcome:
+        past = decision.past
+        for name in decision.stop:
+            await self._a.workflows.stop(name, "")
+        status = report.repeated(past, record, event, cause_of(event))
+        if past.disposition is Disposition.REJECTED:
+            return await self._dead_letter(message, event.app, _error(past.problems), status)
+        return await self._tell(status, past.disposition)
+
+    async def _supersede(self, event: Event, decision: Supersede) -> Outcome:
         told = await self._a.ledger.disposition_of(event.app, event.key, event.delivery.key)
         if told is not None:
             return Outcome(Settlement.ACK, told)
-        for name in stop:
+        for name in decision.stop:
             await self._a.workflows.stop(name, "")
         self._step("others-stopped")
         return await self._tell(report.superseded(event.app, event, cause_of(event)), Disposition.SUPERSEDED)
 
     async def _reject_event(self, message: InboundMessage, event: Event, error: Rejected) -> Outcome:
         """Dead-letter an event that could be read: its record learns of it, so that a redelivery says the same."""
-        problem = _problem(error)
         stored = await self._a.store.load(event.app)
-        past = stored.record.past(event.delivery.key)
-        if past is not None and past.disposition is not Disposition.REJECTED:
-            return await self._tell(report.repeated(past, stored.record, event, cause_of(event)), past.disposition)
-        await self._a.store.save(abandon(stored.record, event.delivery.key, problem), stored.revision)
-        self._step("settled")
-        return await self._dead_letter(
-            message, event.app, error, report.rejected(event.app, cause_of(event), problem, event.order)
-        )
+        match give_up(stored.record, event, _problem(error)):
+            case Repeat() as decision:
+                return await self._repeat(message, event, stored.record, decision)
+            case Supersede() as decision:
+                return await self._supersede(event, decision)
+            case Settle() as decision:
+                return await self._settle(message, event, stored, decision)
 
-    async def _dead_letter(
-        self, message: InboundMessage, app: AppKey, error: Rejected, status: Status
-    ) -> Outcome:
+    async def _dead_letter(self, message: InboundMessage, app: AppKey, error: Rejected, status: Status) -> Outcome:
         await self._a.dead_letters.publish(message, app, error)
         self._step("dead-lettered")
         await self._a.ledger.publish(status)

@@ -1,0 +1,176 @@
+"""(b) Events that lead to a started Workflow, against the same calls with prebuilt bodies through the same clients.
+
+The baseline makes per event: read the record, write the intent, POST the Workflow, write the confirmation, PATCH the
+start, publish the status, acknowledge twice; 32 at a time over one connection and one session. What the worker adds is
+its logic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from pathlib import Path
+
+import nats
+from nats.aio.msg import Msg
+
+from benchmarks import applications
+from benchmarks.bed import Broker, broker, process
+from benchmarks.report import Row
+from benchmarks.servers import NAMESPACE, kubernetes_api
+from contracts import names
+from worker.domain.decide import Launch, confirm, decide
+from worker.domain.record import Record
+from worker.outbound.jetstream import JetStream
+from worker.outbound.kubernetes_api import JSON_PATCH, START_PATCH, workflows_path
+from worker.outbound.kubernetes_client import KubernetesAccess, KubernetesClient
+from worker.outbound.record_codec import dumps
+from worker.outbound.workflow import HeraWorkflowBuilder, WorkflowSettings
+from worker.telemetry import logs
+
+EVENTS, LONE, CONCURRENCY = 1536, 100, 32
+
+
+async def run(*, real: bool) -> list[Row]:
+    """Measure baseline, worker and lone events on one API server."""
+    where = "real kube-apiserver" if real else "embedded API (make tools builds the real one)"
+    async with kubernetes_api(real=real) as kubeconfig:
+        bare, posts = await _bare(kubeconfig)
+        async with broker() as bed:
+            await _publish(bed, "busy", EVENTS)
+            async with _worker(bed, kubeconfig, wait_ready=False) as worker:
+                rate = await bed.drain_rate(EVENTS)
+                cpu = worker.cpu() / EVENTS * 1000
+        async with broker() as bed, _worker(bed, kubeconfig) as worker:
+            lone = await _lone(bed)
+    parts = ", ".join(f"{name} {value:.2f}" for name, value in _logic().items())
+    return [
+        Row("(b) bare calls, prebuilt bodies", f"{bare:.0f} events/s", where),
+        Row(
+            "(b) worker, event → started",
+            f"{rate:.0f} events/s",
+            f"CPU ms/event: all {cpu:.2f} (start included), {parts}",
+        ),
+        Row("(b) ratio", f"{rate / bare:.2f}", "bar 0.5, aim 0.7"),
+        Row("(b) plain POSTs", f"{posts:.0f} requests/s", "for information; Argo Events creates 5 a second"),
+        Row("(b) lone event → started, p50", f"{lone:.1f} ms", "aim ≤ 12 ms"),
+    ]
+
+
+def _worker(bed: Broker, kubeconfig: Path, *, wait_ready: bool = True):  # type: ignore[no-untyped-def]
+    environment = {"NATS_URL": bed.url, "KUBECONFIG": str(kubeconfig), "WORKFLOW_NAMESPACE": NAMESPACE}
+    return process("worker", "run", wait_ready=wait_ready, **environment)
+
+
+async def _publish(bed: Broker, prefix: str, events: int) -> None:
+    for start in range(0, events, 256):
+        numbers = range(start, min(start + 256, events))
+        await asyncio.gather(*(_publish_one(bed, f"{prefix}-{number}") for number in numbers))
+
+
+async def _publish_one(bed: Broker, name: str) -> None:
+    subject = names.oam_subject(applications.NAMESPACE, name)
+    await bed.js.publish(subject, applications.body(name, 1), headers=applications.HEADERS)
+
+
+async def _lone(bed: Broker) -> float:
+    """Return the median of milliseconds from publishing one event to the status that its run was started."""
+    seen = await bed.client.subscribe("platform.status.>")
+    times = []
+    for number in range(LONE):
+        began = time.perf_counter()
+        await _publish_one(bed, f"lone-{number}")
+        await seen.next_msg(timeout=10)
+        times.append((time.perf_counter() - began) * 1000)
+    return statistics.median(times)
+
+
+class _Bodies:
+    """Everything that the baseline sends, made beforehand."""
+
+    def __init__(self, name: str) -> None:
+        event = applications.event(name, 1)
+        launch = decide(Record(event.app), event, {}, applications.INSTANCE)
+        assert isinstance(launch, Launch)
+        confirmed = confirm(launch.record, launch.run)
+        assert confirmed is not None
+        self.name = launch.run.name
+        self.intent, self.confirmed = dumps(launch.record), dumps(confirmed)
+        builder = HeraWorkflowBuilder(WorkflowSettings(namespace=NAMESPACE))
+        self.workflow = builder.build(event.app, "", launch.run, launch.record)
+        self.key = f"$KV.{names.STATE_BUCKET}.{names.record_key(applications.NAMESPACE, name)}"
+
+
+async def _bare(kubeconfig: Path) -> tuple[float, float]:
+    """Return events per second of the baseline, and plain POSTs per second."""
+    prepared = [_Bodies(f"bare-{number}") for number in range(EVENTS)]
+    plain = [_Bodies(f"plain-{number}") for number in range(EVENTS)]
+    path = workflows_path(NAMESPACE)
+    async with broker() as bed, KubernetesClient(KubernetesAccess(str(kubeconfig))) as api:
+        await _publish(bed, "bare", EVENTS)
+        client = await nats.connect(bed.url)
+        jetstream = JetStream(client)
+        subscription = await client.jetstream().pull_subscribe_bind(names.CONSUMER, names.EVENTS_STREAM)
+
+        waiting: asyncio.Queue[Msg] = asyncio.Queue(CONCURRENCY)
+
+        async def fetch() -> None:
+            for _ in range(0, EVENTS, CONCURRENCY):
+                for message in await subscription.fetch(CONCURRENCY, timeout=10):
+                    await waiting.put(message)
+
+        async def one(bodies: _Bodies) -> None:
+            message = await waiting.get()
+            await jetstream.last(f"KV_{names.STATE_BUCKET}", bodies.key)
+            revision = await jetstream.publish(bodies.key, bodies.intent, last=0)
+            await api.request("POST", path, body=bodies.workflow)
+            await jetstream.publish(bodies.key, bodies.confirmed, last=revision)
+            await api.request("PATCH", f"{path}/{bodies.name}", body=START_PATCH, content_type=JSON_PATCH)
+            status = names.status_subject(applications.NAMESPACE, bodies.name, "bare")
+            await jetstream.publish(status, b"x" * 900, message_id=bodies.name)
+            await message.ack_sync()
+
+        fetching = asyncio.create_task(fetch())
+        rate = await _rate(prepared, one)
+        await fetching
+        posts = await _rate(plain, lambda bodies: api.request("POST", path, body=bodies.workflow))
+        await client.close()
+    return rate, posts
+
+
+async def _rate(items, work) -> float:  # type: ignore[no-untyped-def]
+    waiting = iter(items)
+    began = time.perf_counter()
+
+    async def slot() -> None:
+        for item in waiting:
+            await work(item)
+
+    await asyncio.gather(*(slot() for _ in range(CONCURRENCY)))
+    return len(items) / (time.perf_counter() - began)
+
+
+def _logic() -> dict[str, float]:
+    """Return CPU milliseconds per event of the pure parts, measured one by one in this process."""
+    logs.configure("warning", "text")
+    message = applications.message("logic", 1)
+    event = applications.event("logic", 1)
+    launch = decide(Record(event.app), event, {}, applications.INSTANCE)
+    assert isinstance(launch, Launch)
+    builder = HeraWorkflowBuilder(WorkflowSettings(namespace=NAMESPACE))
+    parts = {
+        "decode": lambda: applications.decode(message),
+        "plan": lambda: decide(Record(event.app), event, {}, applications.INSTANCE),
+        "build": lambda: builder.build(event.app, "", launch.run, launch.record),
+        "record": lambda: dumps(launch.record),
+    }
+    return {name: _cpu(work) for name, work in parts.items()}
+
+
+def _cpu(work, rounds: int = 500) -> float:  # type: ignore[no-untyped-def]
+    work()
+    began = time.process_time()
+    for _ in range(rounds):
+        work()
+    return (time.process_time() - began) / rounds * 1000
