@@ -17,10 +17,14 @@ from worker.dev.demo_scenario import SHIPPED
 pytestmark = pytest.mark.xdist_group("demo")
 
 
+#: What a shell may say of another installation must not reach the demo.
+ELSEWHERE = {"NATS_URL": "nats://127.0.0.1:1", "NATS_TOKEN": "x", "NATS_STREAM_NAME": "OTHER", "PLATFORM_INSTANCE": "b"}
+
+
 def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "worker", "demo", *arguments], capture_output=True, text=True, check=False, timeout=120
-    )
+    command = [sys.executable, "-m", "worker", "demo", *arguments]
+    environment = {**os.environ, **ELSEWHERE}
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
 
 
 def scenario(folder: Path, *names: str, **changes: object) -> Path:

@@ -333,6 +333,18 @@ def test_live_plan_compares_with_the_record(call: Call, broker: Broker, tmp_path
     assert "newer event" in found["warnings"][0]
 
 
+def test_live_plan_says_what_it_would_wait_for(call: Call, broker: Broker, tmp_path: Path) -> None:
+    part = ComponentRecord(ComponentSpec(Identity("db", "postgresql")), state=State.DIRTY)
+    broker.run(saved(Record(AppKey("default", "other"), components=(part,))))
+    document = application()
+    document["spec"] = {"components": [{"name": "api", "type": "webservice", "properties": {"database": "other/db"}}]}
+    file = tmp_path / "app.json"
+    file.write_text(json.dumps(document))
+    done = call("plan", str(file), "--live")
+    assert done.exit_code == 0
+    assert "the event would wait: other/db is still being provisioned" in done.stdout
+
+
 def test_live_plan_sees_the_neighbours(call: Call, broker: Broker, tmp_path: Path) -> None:
     part = ComponentRecord(
         ComponentSpec(Identity("db", "postgresql")), state=State.APPLIED, outputs={"connection_secret": "their-secret"}

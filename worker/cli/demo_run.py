@@ -85,8 +85,9 @@ async def run_demo(scenario: Scenario, show: Callable[[Progress], None]) -> Outc
     show(progress)
     async with environment() as servers:
         port = free_port()
-        variables = servers.worker_variables(port)
-        settings = Settings.from_environment({name.upper(): value for name, value in variables.items()})
+        # Whatever the shell says of another installation does not count here; empty is not set.
+        variables = dict.fromkeys(map(str.upper, Settings.model_fields), "") | servers.worker_variables(port)
+        settings = Settings.from_environment(variables)
         log = servers.folder / "worker.log"
         async with connected(settings) as client, ApiClient.from_kubeconfig(servers.kubeconfig) as api:
             _tell(progress, show, "creating streams, consumer and bucket …")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,7 @@ async def _serve(
     async with environment(kubeconfig=kubeconfig, nats_port=nats_port, task_seconds=task_seconds) as servers:
         port = http_port or free_port()
         variables = servers.worker_variables(port)
-        settings = Settings.from_environment(variables)
+        settings = Settings.from_environment({**os.environ, **variables})
         async with connected(settings) as client:
             await apply_streams(client, declared_streams(settings))
         note("starting the worker …")

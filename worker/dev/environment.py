@@ -18,6 +18,7 @@ from worker.dev.argo.client import ApiClient
 from worker.dev.kubernetes.kubeconfig import write
 from worker.dev.kubernetes.server import KubernetesApi
 from worker.dev.nats_server import EmbeddedNats
+from worker.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,12 @@ class Environment:
     runner: ContractRunner | None
 
     def worker_variables(self, http_port: int) -> dict[str, str]:
-        """Return the environment variables of a worker that uses these servers."""
+        """Return the environment variables of a worker that uses these servers.
+
+        Those that say how another NATS server is reached are emptied, which counts as not set.
+        """
         return {
+            **{name.upper(): "" for name in Settings.model_fields if name.startswith("nats_")},
             "NATS_URL": self.nats_url,
             "KUBECONFIG": str(self.kubeconfig),
             "HTTP_HOST": "127.0.0.1",
