@@ -206,7 +206,7 @@ def _compare(wish: Wish, event: Event, neighbours: Mapping[str, Record], instanc
     order = order_after(record, event)
     attempt = next_attempt(record, order)
     name = workflow_name(instance, event.app, order, attempt)
-    context = PlanContext(instance, event.app, name, wish.settings, wish.reconcile, wish.only)
+    context = PlanContext(instance, event.app, name, wish.settings, wish.reconcile, wish.only, wish.notes.digests)
     try:
         plan = ORCHESTRATOR.plan(record, wish.specs, neighbours, context)
     except NotYetProvided as missing:

@@ -33,6 +33,8 @@ class Normalised:
     skipped: list[Skipped] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    digests: Mapping[Identity, str] = field(default_factory=dict)
+    """Digests of the components, where they are known already."""
 
 
 @dataclass(frozen=True, slots=True)

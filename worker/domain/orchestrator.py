@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from worker.domain.classify import TYPES
+from worker.domain.digest import digest
 from worker.domain.events import Event
 from worker.domain.graph import sequence
 from worker.domain.handlers import HANDLERS, PatternHandler
+from worker.domain.memo import Resolved, WishMemo
 from worker.domain.model import Action, ComponentSpec
 from worker.domain.normalise import Normalised, normalise
 from worker.domain.plan import Plan
@@ -22,6 +24,7 @@ class PatternOrchestrator:
     """Brings the components of all patterns into one order, each by the handler of its pattern."""
 
     def __init__(self, handlers: Sequence[PatternHandler] = HANDLERS) -> None:
+        self._memo = WishMemo()
         self._handlers = {kind: handler for handler in reversed(handlers) for kind in TYPES if handler.can_handle(kind)}
 
     def get_handler(self, component_type: str) -> PatternHandler:
@@ -41,7 +44,15 @@ class PatternOrchestrator:
 
     def resolve(self, event: Event, record: Record, neighbours: Mapping[str, Record]) -> Normalised:
         """Return the components that ``event`` wants, references resolved, and all that is wrong with them."""
-        return normalise(event, record, neighbours, self.get_handler)
+        recalled = self._memo.recall(event)
+        if recalled is not None:
+            return Normalised(list(recalled.specs), digests=recalled.digests)
+        found = normalise(event, record, neighbours, self.get_handler)
+        if not (found.problems or found.skipped or found.warnings):
+            found.specs = self.sort(found.specs)
+            found.digests = {spec.identity: digest(spec, event.settings) for spec in found.specs}
+            self._memo.keep(event, Resolved(tuple(found.specs), found.digests))
+        return found
 
     def plan(
         self, record: Record, specs: Sequence[ComponentSpec], neighbours: Mapping[str, Record], context: PlanContext

@@ -42,6 +42,7 @@ class PlanContext:
         settings: Labels, annotations and policies in force.
         reconcile: Run also what is applied already.
         only: Names of the components that ``reconcile`` is about; empty means all.
+        digests: Digests of the wanted components, where they are known already.
     """
 
     instance: str
@@ -50,6 +51,7 @@ class PlanContext:
     settings: Settings = field(default_factory=Settings)
     reconcile: bool = False
     only: tuple[str, ...] = ()
+    digests: Mapping[Identity, str] = field(default_factory=dict)
 
     def reconciles(self, component: str) -> bool:
         """Tell whether ``component`` is to run although it is applied as wanted."""
@@ -102,7 +104,7 @@ class _Planner:
         self._siblings = {spec.name: spec for spec in specs}
         #: Why each component that needs a task needs it.
         self._reasons: dict[Identity, tuple[Action, str]] = {}
-        self._digests = {spec.identity: digest(spec, context.settings) for spec in specs}
+        self._digests = context.digests or {spec.identity: digest(spec, context.settings) for spec in specs}
 
     def plan(self) -> Plan:
         for spec in self._specs:
