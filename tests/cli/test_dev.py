@@ -18,15 +18,15 @@ from typing import Any
 import nats
 import pytest
 import yaml
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from worker.cli.app import cli
 from worker.cli.exits import Exit
 
-pytestmark = pytest.mark.xdist_group("demo")
+pytestmark = pytest.mark.xdist_group("dev")
 
 SCENARIO = Path("worker/dev/scenario")
-Command = Callable[..., subprocess.CompletedProcess[str]]
+Command = Callable[..., Result]
 
 
 @contextlib.contextmanager
@@ -58,19 +58,18 @@ def dev() -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def command(dev: dict[str, str]) -> Command:
-    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "worker", *arguments],
-            env={**os.environ, "NATS_URL": dev["nats"], "KUBECONFIG": dev["kubeconfig"]},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
+    """Call a command in this process: starting one for each would take most of the time."""
+
+    def run(*arguments: str, code: int = 0) -> Result:
+        done = CliRunner().invoke(cli, list(arguments), env=variables(dev))
+        assert done.exit_code == code, done.output
         return done
 
     return run
+
+
+def variables(dev: dict[str, str]) -> dict[str, str]:
+    return {"NATS_URL": dev["nats"], "KUBECONFIG": dev["kubeconfig"]}
 
 
 def write(folder: Path, name: str, size: str = "small") -> str:
@@ -92,9 +91,15 @@ def test_the_worker_is_ready(dev: dict[str, str]) -> None:
         assert answer.status == 200
 
 
-def test_from_publish_to_delete(command: Command, tmp_path: Path) -> None:
-    file = write(tmp_path, "life")
-    done = command("publish", file, "--watch", "--timeout", "30", "-o", "json")
+def test_from_publish_to_delete(command: Command, dev: dict[str, str], tmp_path: Path) -> None:
+    arguments = ["publish", write(tmp_path, "life"), "--watch", "--timeout", "30", "-o", "json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "worker", *arguments],
+        env={**os.environ, **variables(dev)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     [sent] = json.loads(done.stdout)
     assert sent["outcome"] == "succeeded"
     assert [line.split()[1] for line in done.stderr.splitlines()] == ["accepted", "running", "succeeded"]
@@ -106,8 +111,8 @@ def test_from_publish_to_delete(command: Command, tmp_path: Path) -> None:
     assert [(task["component"], task["action"]) for task in plan["tasks"]] == [("user-cache", "change")]
     assert set(plan["unchanged"]) == {"user-db", "streaming", "user-service"}
 
-    done = command("delete", "life", "--watch", "--timeout", "30", "-o", "json")
-    assert json.loads(done.stdout)[0]["outcome"] == "deleted"
+    gone = command("delete", "life", "--watch", "--timeout", "30", "-o", "json")
+    assert json.loads(gone.stdout)[0]["outcome"] == "deleted"
     assert states(command, "life") == {"user-db": "retained", "user-cache": "retained", "streaming": "retained"}
     assert "retained: " in command("delete", "life", code=Exit.NOT_FOUND).stderr
 
@@ -188,11 +193,10 @@ def test_a_given_cluster_is_used(tmp_path: Path) -> None:
 
 
 def _stop_as_soon_as_it_runs(dev: dict[str, str], name: str) -> dict[str, str]:
-    """Call `stop` until there is a run; a process for each call would be too slow to meet it."""
-    environment = {"NATS_URL": dev["nats"], "KUBECONFIG": dev["kubeconfig"]}
+    """Call `stop` until there is a run that it meets."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        done = CliRunner().invoke(cli, ["stop", name, "-o", "json"], env=environment)
+        done = CliRunner().invoke(cli, ["stop", name, "-o", "json"], env=variables(dev))
         if done.exit_code == 0:
             found: dict[str, str] = json.loads(done.stdout)
             return found
