@@ -26,7 +26,8 @@ from worker.outbound.jetstream import JetStream
 from worker.outbound.kubernetes_api import JSON_PATCH, START_PATCH, workflows_path
 from worker.outbound.kubernetes_client import KubernetesAccess, KubernetesClient
 from worker.outbound.record_codec import dumps
-from worker.outbound.workflow import HeraWorkflowBuilder, WorkflowSettings
+from worker.outbound.workflow import HeraWorkflowBuilder
+from worker.outbound.workflow_settings import WorkflowSettings
 from worker.telemetry import logs
 
 EVENTS, LONE, CONCURRENCY = 1536, 100, 32

@@ -37,7 +37,8 @@ from worker.outbound.nats_connection import NatsConnection
 from worker.outbound.state_gate import StateGate
 from worker.outbound.state_kv import KvState
 from worker.outbound.streams import Streams
-from worker.outbound.workflow import HeraWorkflowBuilder, WorkflowSettings
+from worker.outbound.workflow import HeraWorkflowBuilder
+from worker.outbound.workflow_settings import WorkflowSettings
 from worker.outbound.workflow_watch import WorkflowWatch
 from worker.pipeline import Adapters, Pipeline, no_failpoint
 from worker.telemetry import logs, traces

@@ -18,7 +18,8 @@ from worker.domain.decode import Review, decode
 from worker.domain.events import AppKey, Delivery, InboundMessage
 from worker.domain.fold import fold
 from worker.domain.observed import ObservedNode, ObservedRun
-from worker.outbound.workflow import HeraWorkflowBuilder, WorkflowSettings
+from worker.outbound.workflow import HeraWorkflowBuilder
+from worker.outbound.workflow_settings import WorkflowSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

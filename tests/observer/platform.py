@@ -30,7 +30,8 @@ from worker.outbound.kubernetes_client import KubernetesAccess, KubernetesClient
 from worker.outbound.lease import Lease
 from worker.outbound.ledger import StatusLedger
 from worker.outbound.state_kv import KvState
-from worker.outbound.workflow import HeraWorkflowBuilder, WorkflowSettings
+from worker.outbound.workflow import HeraWorkflowBuilder
+from worker.outbound.workflow_settings import WorkflowSettings
 from worker.outbound.workflow_watch import WorkflowWatch
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ from worker.errors import Deferred, Misconfigured, Rejected, Unavailable
 from worker.outbound.breaker import Breaker, BreakerState
 from worker.outbound.kubernetes_api import KubernetesApplications, KubernetesWorkflows, workflows_path
 from worker.outbound.kubernetes_client import KubernetesAccess, KubernetesClient
-from worker.outbound.workflow import HeraWorkflowBuilder, WorkflowSettings
+from worker.outbound.workflow import HeraWorkflowBuilder
+from worker.outbound.workflow_settings import WorkflowSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

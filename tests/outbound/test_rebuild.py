@@ -22,7 +22,8 @@ from worker.outbound.kubernetes_api import KubernetesWorkflows
 from worker.outbound.kubernetes_client import KubernetesAccess, KubernetesClient
 from worker.outbound.rebuild import rebuild, records_of
 from worker.outbound.state_kv import KvState, StateLost
-from worker.outbound.workflow import HeraWorkflowBuilder, WorkflowSettings
+from worker.outbound.workflow import HeraWorkflowBuilder
+from worker.outbound.workflow_settings import WorkflowSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from contracts.names import MANAGED_BY, Annotation, Label
@@ -16,6 +16,7 @@ from worker.domain.model import Action, ComponentSpec
 from worker.domain.record import ComponentRecord, Phase, Record, State
 from worker.errors import Rejected
 from worker.outbound.record_codec import dumps
+from worker.outbound.workflow_settings import WorkflowSettings
 from worker.outbound.workflow_text import annotation, digest, escape_json, label_value, literal
 
 if TYPE_CHECKING:
@@ -35,25 +36,6 @@ ANNOTATION_APPLICATION = "platform.io/application"
 ANNOTATION_ATTEMPT = "platform.io/attempt"
 ANNOTATION_EVENT_KEY = "platform.io/event-key"
 ANNOTATION_RECORD = "platform.io/record"
-
-
-@dataclass(frozen=True, slots=True)
-class WorkflowSettings:
-    """What is the same for all Workflows of an installation.
-
-    Attributes:
-        instance: Id of the installation (``PLATFORM_INSTANCE``).
-        namespace: Where Workflows and WorkflowTemplates live.
-        service_account: ServiceAccount that the Workflow's pods run as.
-        ttl_seconds: How long a finished Workflow stays; longer than the worst outage of the observer.
-        deadline_seconds: How long a run may take from its start; waiting for the mutex does not count.
-    """
-
-    instance: str = "default"
-    namespace: str = "argo"
-    service_account: str = "platform-workflows"
-    ttl_seconds: int = 86400
-    deadline_seconds: int = 3600
 
 
 class HeraWorkflowBuilder:

@@ -14,7 +14,7 @@ from hera.workflows.models import DAGTemplate, Mutex, PodGC, Synchronization, Te
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from worker.outbound.workflow import WorkflowSettings
+    from worker.outbound.workflow_settings import WorkflowSettings
 
 
 def assemble(

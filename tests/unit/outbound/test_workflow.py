@@ -18,7 +18,8 @@ from worker.domain.events import AppKey
 from worker.domain.record import Record, Run
 from worker.errors import Rejected
 from worker.outbound.record_codec import loads
-from worker.outbound.workflow import MAX_BODY, MAX_TASKS, HeraWorkflowBuilder, WorkflowSettings
+from worker.outbound.workflow import MAX_BODY, MAX_TASKS, HeraWorkflowBuilder
+from worker.outbound.workflow_settings import WorkflowSettings
 from worker.outbound.workflow_text import annotation, digest, escape_json, label_value, literal
 
 BUILDER = HeraWorkflowBuilder(WorkflowSettings())
