@@ -1,12 +1,13 @@
 """Every way in which handling an event can fail, and nothing else.
 
-One class per verdict: what happens to the message is decided by the class alone (``inbound/verdict.py``), so raising the right
-class is the whole of error handling elsewhere. Third-party errors are mapped once, at the edge that meets them, and chained.
+One class per verdict: what happens to the message is decided by the class alone (``inbound/verdict.py``), so raising
+the right class is the whole of error handling elsewhere. Third-party errors are mapped once, at the edge that meets
+them, and chained.
 
     WorkerError
     ├── Rejected           permanent: dead-letter with the original bytes, then terminate
     ├── Unavailable        a whole system is away (API server, broker): open its breaker, keep what is in hand
-    │   └── Misconfigured  it answers, but refuses us until somebody changes it: the same, plus an alert and an unready detail
+    │   └── Misconfigured  it answers, but refuses us until somebody changes it: the same, plus an unready detail
     ├── Deferred           this event only (its namespace's quota): come back later, paced, within the retry budget
     │   └── LostRace       another worker wrote the record first: come back at once, look again
     └── NewerRecord        the record was written by a newer worker: leave it to that worker, go unready
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from contracts.violations import ContractViolation
 
-#: Foreign texts (server messages, exception reprs) are cut here before they travel into status events, headers and logs.
+#: Foreign texts (server messages, exception reprs) are cut here before they travel into statuses, headers and logs.
 MAX_FOREIGN_TEXT = 256
 
 

@@ -1,6 +1,7 @@
 """One lock per key, gone when nobody holds or waits for it.
 
-Two messages of one application in one process would only lose races against each other at the record; here they queue instead.
+Two messages of one application in one process would only lose races against each other at the record; here they queue
+instead.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the corridor needs from the outside world, in the words of the domain.
 
-Adapters live in ``outbound``; the pipeline and the observer know only these protocols. Every method may raise the classes of
-``worker.errors`` and no others: an adapter maps its library's errors where it meets them.
+Adapters live in ``outbound``; the pipeline and the observer know only these protocols. Every method may raise the
+classes of ``worker.errors`` and no others: an adapter maps its library's errors where it meets them.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class WorkflowApi(Protocol):
         """Return the Workflow, or ``None`` if there is none (404 of the object, not of namespace or CRD)."""
 
     async def start(self, name: str) -> bool:
-        """Release a suspended run; ``False`` if the server refused because it was stopped or is released (422) or is gone."""
+        """Release a suspended run; ``False`` if it was stopped, is released already, or is gone."""
 
     async def stop(self, name: str, superseded_by: str) -> bool:
         """Stop a run, suspended or not, with the one merge patch; ``False`` if it is gone. Harmless if it is over."""
@@ -106,7 +106,7 @@ class ApplicationReader(Protocol):
     """Reads Applications; used only for AdmissionReviews, which are hints."""
 
     async def get(self, app: AppKey) -> Mapping[str, Any] | None:
-        """Return the Application, ``None`` if there is none. Raises ``Rejected`` if this installation may not read them."""
+        """Return the Application, ``None`` if there is none. Raises ``Rejected`` if they may not be read here."""
 
 
 class Ledger(Protocol):

@@ -1,8 +1,8 @@
 """Nothing is taken in before the record store has been found to be the one that the records were written to.
 
-A lost bucket looks like a fresh one, and deciding on empty records would provision everything anew. So the store is opened before
-the first message; while that fails the process stays up, tells why it is not ready, and looks again: an operator who runs
-``state rebuild`` does not have to restart it.
+A lost bucket looks like a fresh one, and deciding on empty records would provision everything anew. So the store is
+opened before the first message; while that fails the process stays up, tells why it is not ready, and looks again: an
+operator who runs ``state rebuild`` does not have to restart it.
 """
 
 from __future__ import annotations
