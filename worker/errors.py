@@ -113,7 +113,8 @@ class NewerRecord(WorkerError):
 
     def __init__(self, key: str, found: int, known: int) -> None:
         super().__init__(
-            f"record {key} has schema version {found}, this worker reads up to {known}: finish the upgrade of the workers"
+            f"record {key} has schema version {found}, this worker reads up to {known}: "
+            "finish the upgrade of the workers"
         )
         self.found = found
         self.known = known
