@@ -44,6 +44,12 @@ class Broker:
         return self.run(read)
 
 
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables are as wide as the window, and pytest's own worker processes claim a narrow one."""
+    monkeypatch.setenv("COLUMNS", "180")
+
+
 @pytest.fixture
 def broker(nats_server: NatsServer, call: Call) -> Broker:
     done = call("streams", "apply")

@@ -12,6 +12,12 @@ from worker.cli.app import cli
 Call = Callable[..., Result]
 
 
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables are as wide as the window, and pytest's own worker processes claim a narrow one."""
+    monkeypatch.setenv("COLUMNS", "180")
+
+
 @pytest.fixture
 def call() -> Call:
     """Call `platform-worker` with arguments; `input` is standard input."""
