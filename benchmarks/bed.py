@@ -58,6 +58,10 @@ class Broker:
         subject = names.oam_subject(NAMESPACE, name)
         await self.js.publish(subject, body(name, 2 + number // apps, components), headers=HEADERS)
 
+    async def observe_elsewhere(self) -> None:
+        """Hold the lease, as another replica would: what is measured consumes and does not observe."""
+        await self.js.publish(f"$KV.{names.STATE_BUCKET}.lease.default", b'{"holder":"another replica"}')
+
     async def drain_rate(self, events: int, within: float = 600.0) -> float:
         """Return events per second between the first and the last twentieth of what is waiting."""
         marks: dict[str, tuple[float, int]] = {}
