@@ -1,6 +1,6 @@
 """Write the parts of README.md and docs/ that the code knows better: settings, metrics, streams, examples of events.
 
-Each part stands between two comments, `generated: NAME ARGUMENTS` and `end generated`; what is between them is replaced.
+Each part stands between comments: `generated: NAME ARGUMENTS` and `end generated`; what is between them is replaced.
 
     python -m tools.docs            write
     python -m tools.docs --check    only compare; exit 1 on drift
