@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-import time
 
 import click
 import pytest
@@ -46,13 +46,13 @@ def commands() -> list[tuple[str, click.Command]]:
 
 
 def test_help_lists_every_command_and_starts_at_once() -> None:
-    durations = []
-    for _ in range(5):
-        started = time.perf_counter()
-        done = subprocess.run([sys.executable, "-m", "worker", "--help"], capture_output=True, text=True, check=True)
-        durations.append(time.perf_counter() - started)
+    """0.3 s is the promise; CPU time is what a machine that is busy with other suites does not stretch."""
+    before = os.times()
+    done = subprocess.run([sys.executable, "-m", "worker", "--help"], capture_output=True, text=True, check=True)
+    after = os.times()
     assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
-    assert min(durations) < 0.3, durations
+    spent = after.children_user - before.children_user + after.children_system - before.children_system
+    assert 0 < spent < 0.3
 
 
 def test_help_loads_no_library_but_click() -> None:
