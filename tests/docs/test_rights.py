@@ -16,7 +16,6 @@ from contracts import names
 from tests.docs.markdown import ROOT, blocks
 from tests.nats.conftest import until
 from tests.support.nats import NatsServer
-from worker.bootstrap import apply_streams, declared_streams
 from worker.dev.argo import ArgoController, ContractRunner
 from worker.dev.argo.client import ApiClient
 from worker.dev.kubernetes.authentication import service_account
@@ -24,6 +23,7 @@ from worker.dev.kubernetes.kubeconfig import kubeconfig, write
 from worker.dev.kubernetes.server import KubernetesApi
 from worker.dev.loopback import free_port
 from worker.dev.process import worker_process
+from worker.outbound.installation import apply_streams, declared_streams
 from worker.settings import Settings
 
 if TYPE_CHECKING:
