@@ -23,6 +23,7 @@ from uuid import uuid4
 import aiohttp
 import nats
 from nats.aio.msg import Msg
+from prometheus_client.parser import text_string_to_metric_families
 
 from contracts import names, strict_json
 from contracts.names import Annotation
@@ -32,6 +33,7 @@ from tests.support.nats import NatsServer
 from worker.bootstrap import apply_streams
 from worker.dev.argo.client import GROUP, ApiClient
 from worker.dev.argo.controller import ArgoController
+from worker.dev.argo.operation import COMPLETED_LABEL
 from worker.dev.argo.runner import ContractRunner, TaskCall, TaskResult
 from worker.dev.kubernetes.kubeconfig import write
 from worker.dev.kubernetes.server import KubernetesApi
@@ -42,6 +44,8 @@ from worker.outbound.streams import tailored
 ACK_WAIT = 2.0
 _ROOT = Path(__file__).parents[2]
 _POLL = 0.05
+#: Of each kind of fact, in descriptions for people.
+_MOST_LINES = 40
 _LISTENING = re.compile(r'"message": "listening".*"port": (\d+)')
 
 
@@ -107,6 +111,17 @@ class WorkerProcess:
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{listening[1]}{path}") as answer:
             return answer.status, await answer.text()
 
+    async def metric(self, name: str, **labels: str) -> float:
+        """Return the value of one of the worker's metrics, 0 if there is none yet."""
+        _, text = await self.ask("/metrics")
+        wanted = f"platform_worker_{name}"
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == wanted and labels.items() <= sample.labels.items()
+        )
+
     async def is_ready(self) -> bool:
         """Whether it takes messages in."""
         return (await self.ask("/ready"))[0] == HTTPStatus.OK
@@ -130,16 +145,31 @@ class WorkerProcess:
 class Arena:
     """One broker, one API server, one controller; use as an async context manager."""
 
-    def __init__(self, folder: Path, *, kubeconfig: Path | None = None, runner: RecordingRunner | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        kubeconfig: Path | None = None,
+        runner: RecordingRunner | None = None,
+        ack_wait: float = ACK_WAIT,
+        room: int | None = None,
+        controller: bool = True,
+    ) -> None:
         """Prepare.
 
         Args:
             folder: For logs and the kubeconfig.
             kubeconfig: Of a real API server; without one the embedded API is started.
             runner: Carries tasks out.
+            ack_wait: Seconds after which an event in hand is delivered again unless its worker shows signs of life.
+            room: Bytes that ledger and DLQ may hold, where the declared size is too small for the test.
+            controller: Somebody runs the Workflows.
         """
         self._folder = folder
         self._given = kubeconfig
+        self._ack_wait = ack_wait
+        self._room = room
+        self._controlled = controller
         self._stack = AsyncExitStack()
         self._count = 0
         self.namespace = f"argo-{uuid4().hex[:8]}"
@@ -163,10 +193,10 @@ class Arena:
         self._stack.push_async_callback(self.client.close)
         self.js = self.client.jetstream()
         await self.apply_streams()
-        controller = ArgoController(
-            ApiClient.from_kubeconfig(self.kubeconfig), namespace=self.namespace, runner=self.runner
-        )
-        await self._stack.enter_async_context(controller)
+        if self._controlled:
+            client = ApiClient.from_kubeconfig(self.kubeconfig)
+            controller = ArgoController(client, namespace=self.namespace, runner=self.runner)
+            await self._stack.enter_async_context(controller)
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -180,8 +210,12 @@ class Arena:
     async def apply_streams(self) -> None:
         """Create what is missing of streams, consumer and bucket."""
         declared = tailored(topology("dev"), stream=names.EVENTS_STREAM, consumer=names.CONSUMER)
-        consumers = {name: replace(one, ack_wait=ACK_WAIT) for name, one in declared.consumers.items()}
-        await apply_streams(self.client, replace(declared, consumers=consumers))
+        consumers = {name: replace(one, ack_wait=self._ack_wait) for name, one in declared.consumers.items()}
+        streams = {
+            name: replace(one, max_bytes=self._room) if self._room and name != names.EVENTS_STREAM else one
+            for name, one in declared.streams.items()
+        }
+        await apply_streams(self.client, replace(declared, streams=streams, consumers=consumers))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -256,9 +290,19 @@ class Arena:
             **facts,
         )
 
-    async def publish_raw(self, subject: str, body: bytes, *, event_id: str, app: str, **facts: Any) -> Published:
+    async def publish_raw(
+        self,
+        subject: str,
+        body: bytes,
+        *,
+        event_id: str,
+        app: str,
+        headers: dict[str, str] | None = None,
+        **facts: Any,
+    ) -> Published:
         """Publish bytes and note them in the history."""
-        headers = {"Content-Type": names.CLOUDEVENTS_JSON}
+        if headers is None:
+            headers = {"Content-Type": names.CLOUDEVENTS_JSON}
         ack = await self.js.publish(subject, body, headers=headers)
         published = Published(ack.seq, event_id, app, body, **facts)
         self.history.published.append(published)
@@ -269,7 +313,7 @@ class Arena:
         namespace, _, name = published.app.partition("/")
         key = names.event_key(published.event_id or None, names.EVENTS_STREAM, published.sequence)
         subject = names.status_subject(namespace, name, key)
-        statuses = [json.loads(m.data) async for m in self._stored(names.STATUS_STREAM, subject)]
+        statuses = [json.loads(m.data) async for m in self.stored(names.STATUS_STREAM, subject)]
         return [one for one in statuses if one["delivery"].endswith(f":{published.sequence}")]
 
     async def told(self, published: Published, kind: str, within: float = 60) -> None:
@@ -302,7 +346,7 @@ class Arena:
         if not await self._is_drained():
             return False
         workflows = await self.workflows()
-        over = all(one["metadata"]["labels"].get("workflows.argoproj.io/completed") == "true" for one in workflows)
+        over = all(map(completed, workflows))
         return over and not any(record.unfinished for record in (await self.records()).values())
 
     async def until(self, condition: Callable[[], Awaitable[bool]], within: float, what: str) -> None:
@@ -315,7 +359,8 @@ class Arena:
         while not await condition():
             if time.monotonic() > end:
                 logs = "".join(f"\n--- {w.log.name}\n{w.log.read_text()[-3000:]}" for w in self.workers[-3:])
-                raise TimeoutError(f"{what} after {within} s; {self.history.pending} pending{logs}")
+                seen = await self.describe()
+                raise TimeoutError(f"{what} after {within} s; {self.history.pending} pending\n{seen}{logs}")
             await asyncio.sleep(_POLL)
 
     async def workflows(self) -> list[dict[str, Any]]:
@@ -327,26 +372,26 @@ class Arena:
 
     async def records(self) -> dict[str, Record]:
         """Return all records by ``namespace/name``."""
-        records = [loads(m.data, m.subject) async for m in self._stored(f"KV_{names.STATE_BUCKET}", "$KV.*.app.>")]
+        records = [loads(m.data, m.subject) async for m in self.stored(f"KV_{names.STATE_BUCKET}", "$KV.*.app.>")]
         return {str(record.app): record for record in records}
 
     async def collect(self) -> History:
         """Read back what happened."""
         history = self.history
-        history.told = [_told(m.data) async for m in self._stored(names.STATUS_STREAM, names.STATUS_SUBJECTS)]
-        history.dead = [_dead(m) async for m in self._stored(names.DLQ_STREAM, names.DLQ_SUBJECTS)]
+        history.told = [_told(m.data) async for m in self.stored(names.STATUS_STREAM, names.STATUS_SUBJECTS)]
+        history.dead = [_dead(m) async for m in self.stored(names.DLQ_STREAM, names.DLQ_SUBJECTS)]
         history.made = [_made(one) for one in await self.workflows()]
         history.executed = list(self.runner.executed)
         return history
 
     async def describe(self) -> str:
         """Return what a person needs to understand a violation: statuses, Workflows, executed tasks, records."""
-        workflows = [_described(one) for one in await self.workflows()]
+        workflows = [_described(one) for one in sorted(await self.workflows(), key=completed, reverse=True)]
         runs = [f"{app}: {record.run}" for app, record in (await self.records()).items()]
-        lines = [*map(str, self.history.told), *workflows, *map(str, self.history.executed), *runs]
-        return "\n".join(lines)
+        parts = (map(str, self.history.told), workflows, map(str, self.history.executed), runs)
+        return "\n".join(line for part in parts for line in list(part)[-_MOST_LINES:])
 
-    async def _stored(self, stream: str, subjects: str) -> AsyncIterator[Msg]:
+    async def stored(self, stream: str, subjects: str) -> AsyncIterator[Msg]:
         """Read all messages of a stream once, oldest first."""
         info = await self.js.stream_info(stream, subjects_filter=subjects)
         expected = sum((info.state.subjects or {}).values())
@@ -358,6 +403,11 @@ class Arena:
                 yield await reader.next_msg(timeout=5)
         finally:
             await reader.unsubscribe()
+
+
+def completed(workflow: Mapping[str, Any]) -> bool:
+    """Tell whether a Workflow is over."""
+    return bool(workflow["metadata"]["labels"].get(COMPLETED_LABEL) == "true")
 
 
 def _described(workflow: Mapping[str, Any]) -> str:

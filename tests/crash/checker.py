@@ -35,10 +35,11 @@ def nothing_pending(history: History) -> list[str]:
 def dead_letters_are_the_rejected(history: History) -> list[str]:
     """A rejected event is in the DLQ with its original bytes, once; no other event is."""
     problems = []
+    dispositions = history.dispositions()
     counts = Counter(letter.sequence for letter in history.dead)
     bodies = {letter.sequence: letter.body for letter in history.dead}
     for event in history.published:
-        rejected = "rejected" in history.dispositions()[event.sequence]
+        rejected = "rejected" in dispositions[event.sequence]
         if rejected != (event.sequence in counts):
             problems.append(
                 f"event {event.sequence}: rejected is {rejected}, in the DLQ {counts[event.sequence]} times"

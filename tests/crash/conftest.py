@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,14 +20,14 @@ def server(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def open_arena(server: str, tmp_path: Path, request: pytest.FixtureRequest) -> OpenArena:
-    """Return a function that opens an arena on the chosen API server."""
+def open_arena(server: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> OpenArena:
+    """Return a function that opens arenas on the chosen API server."""
 
     @asynccontextmanager
     async def open_(**options: Any) -> AsyncIterator[Arena]:
         if server == "real":
             options["kubeconfig"] = request.getfixturevalue("control_plane").kubeconfig()
-        async with Arena(tmp_path, **options) as arena:
+        async with Arena(tmp_path_factory.mktemp("arena"), **options) as arena:
             yield arena
 
     return open_

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import signal
+import time
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from tests.crash.mutants import MUTANTS, Mutant
 from worker.bootstrap import run_worker
+from worker.inbound import verdict
 from worker.outbound import breaker
 from worker.ports import Failpoint
 from worker.settings import Settings
 
-#: Longest pause after a failed call of an impatient worker, in seconds.
+#: Pause of an impatient worker after a failed call, in seconds.
 _IMPATIENT = 0.02
 
 
@@ -42,6 +48,25 @@ def signal_at(number: signal.Signals, spec: str) -> Failpoint:
     return failpoint
 
 
+class Stopwatch:
+    """A failpoint that measures each event from the moment it is taken in hand until its end has been told.
+
+    Each event is handled by a task of its own, so the task says which event a step belongs to.
+    """
+
+    def __init__(self) -> None:
+        self._since: WeakKeyDictionary[asyncio.Task[Any], float] = WeakKeyDictionary()
+        self.seconds: list[float] = []
+
+    def __call__(self, step: str) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if step == "received":
+            self._since[task] = time.perf_counter()
+        elif step == "told":
+            self.seconds.append(time.perf_counter() - self._since[task])
+
+
 def all_of(failpoints: Sequence[Failpoint]) -> Failpoint:
     """Return one failpoint that is all of them."""
 
@@ -59,16 +84,21 @@ def main() -> None:
     parser.add_argument("--freeze-at", action="append", default=[], metavar="STEP:N")
     parser.add_argument("--mutant", default="", choices=["", *MUTANTS])
     parser.add_argument("--impatient", action="store_true", help="wait hardly at all after a failed call")
+    parser.add_argument("--stopwatch", type=Path, metavar="FILE", help="write the seconds that each event took")
     args = parser.parse_args()
-    failpoints = [signal_at(signal.SIGKILL, spec) for spec in args.kill_at]
+    stopwatch = Stopwatch()
+    failpoints: list[Failpoint] = [stopwatch] if args.stopwatch else []
+    failpoints += [signal_at(signal.SIGKILL, spec) for spec in args.kill_at]
     failpoints += [signal_at(signal.SIGSTOP, spec) for spec in args.freeze_at]
     if args.impatient:
         # A thousand outages at the product's pace would take an hour; only the pace is changed.
-        breaker._FIRST = breaker._MOST = _IMPATIENT
+        breaker._FIRST = breaker._MOST = verdict._HOLD_FIRST = verdict._HOLD_MOST = _IMPATIENT
     mutant = MUTANTS.get(args.mutant, Mutant())
     with mutant.planted():
         settings = Settings.from_environment(os.environ)
         asyncio.run(run_worker(settings, failpoint=all_of(failpoints), alter=mutant.alter))
+    if args.stopwatch:
+        args.stopwatch.write_text(json.dumps(stopwatch.seconds))
 
 
 if __name__ == "__main__":
