@@ -51,6 +51,10 @@ class RecordingHandler:
     done: list[int] = field(default_factory=list)
     rejected: list[tuple[int, Rejected]] = field(default_factory=list)
 
+    def has_done(self, number: int) -> bool:
+        """Whether at least so many were handled."""
+        return len(self.done) >= number
+
     async def handle(self, message: InboundMessage) -> Outcome:
         self.started.append(message.delivery.sequence)
         if self.act is not None:

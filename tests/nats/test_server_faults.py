@@ -195,6 +195,7 @@ async def test_a_connection_that_the_client_gave_up_is_made_again(bench: Bench, 
         else:
             bench.server.kill()
             await until(lambda: client.is_reconnecting)
+            assert client._reconnection_task is not None
             client._reconnection_task.cancel()
             await asyncio.sleep(1.0)
             await bench.server.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import sys
@@ -113,7 +114,7 @@ async def test_what_arrives_while_stopping_is_given_back_at_once(bench: Bench) -
     for _ in range(5):
         handler = RecordingHandler()
         async with inbound(bench.server.url, handler):
-            await until(lambda handler=handler: len(handler.done) > 20)
+            await until(functools.partial(handler.has_done, 21))
         handled |= set(handler.done)
     flood = False
     await publisher

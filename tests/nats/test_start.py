@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -34,7 +35,7 @@ from worker.settings import Settings
 from worker.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import AsyncIterator
 
     from nats.aio.client import Client
 
@@ -91,8 +92,11 @@ async def test_probes_are_answered_before_there_is_a_server_and_follow_it() -> N
         health = Combined(inbound, Reason("systems", lambda: trouble[0]))
         ports: list[int] = []
 
-        def lifespan() -> AbstractAsyncContextManager[int]:
-            return _remember(serve("127.0.0.1", 0, health, metrics), ports)
+        @asynccontextmanager
+        async def lifespan() -> AsyncIterator[None]:
+            async with serve("127.0.0.1", 0, health, metrics) as port:
+                ports.append(port)
+                yield
 
         running = asyncio.create_task(inbound.application(lifespan).run())
         try:
@@ -175,17 +179,3 @@ async def test_a_record_of_a_newer_worker_makes_unready_and_is_left_to_it(bench:
 async def _terminate(running: asyncio.Task[None]) -> None:
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-
-
-class _remember:  # noqa: N801 - used as a function
-    """Enter a context manager and note what it yields."""
-
-    def __init__(self, inner: AbstractAsyncContextManager[int], seen: list[int]) -> None:
-        self.inner, self.seen = inner, seen
-
-    async def __aenter__(self) -> int:
-        self.seen.append(await self.inner.__aenter__())
-        return self.seen[-1]
-
-    async def __aexit__(self, *args: object) -> None:
-        await self.inner.__aexit__(*args)  # type: ignore[arg-type]

@@ -87,6 +87,7 @@ async def test_settings_that_are_not_declared_are_kept(client: nats.NATS) -> Non
     assert "changed" in {change.action for change in await Streams(client, DEV).apply()}
     config = (await js.stream_info("PLATFORM_DLQ")).config
     assert config.max_age == 86400.0 * 30
+    assert config.metadata is not None
     assert config.metadata["owner"] == "us"
 
 

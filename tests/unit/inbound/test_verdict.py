@@ -18,8 +18,9 @@ LIMITS = Limits()
 FACTS = Facts(delivered=1, age=1.0)
 
 #: One of each error class of the tree; the test below fails if a class is missing.
+REJECTED = Rejected("unknown-type", "no", path="$.x")
 EXAMPLES: dict[type[BaseException], BaseException] = {
-    Rejected: Rejected("unknown-type", "no", path="$.x"),
+    Rejected: REJECTED,
     Unavailable: Unavailable("kubernetes", "timeout"),
     Misconfigured: Misconfigured("kubernetes", "forbidden", fix="grant it"),
     Deferred: Deferred("quota", "exceeded quota"),
@@ -33,7 +34,7 @@ EXAMPLES: dict[type[BaseException], BaseException] = {
     [
         (Outcome(Settlement.ACK, "accepted"), FACTS, Ack()),
         (Outcome(Settlement.TERM, "unknown-type"), FACTS, Term("unknown-type")),
-        (EXAMPLES[Rejected], FACTS, DeadLetter(EXAMPLES[Rejected])),
+        (REJECTED, FACTS, DeadLetter(REJECTED)),
         (EXAMPLES[Unavailable], FACTS, Hold(0.1, "kubernetes: timeout")),
         (EXAMPLES[Unavailable], Facts(1, 1.0, attempts=4), Hold(0.8, "kubernetes: timeout")),
         (EXAMPLES[Unavailable], Facts(1, 1.0, attempts=400), Hold(5.0, "kubernetes: timeout")),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.trace import SpanContext
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
@@ -34,6 +35,23 @@ def by_name(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
     return {span.name: span for span in exporter.get_finished_spans()}
 
 
+def context_of(span: ReadableSpan) -> SpanContext:
+    context: SpanContext | None = span.context
+    assert context is not None
+    return context
+
+
+def parent_of(span: ReadableSpan) -> int:
+    assert span.parent is not None
+    return span.parent.span_id
+
+
+def times_of(span: ReadableSpan) -> tuple[int, int]:
+    assert span.start_time is not None
+    assert span.end_time is not None
+    return span.start_time, span.end_time
+
+
 def test_all_steps_of_an_event_are_in_the_senders_trace_even_what_ended_before_it_was_known(
     exporter: InMemorySpanExporter,
 ) -> None:
@@ -47,11 +65,12 @@ def test_all_steps_of_an_event_are_in_the_senders_trace_even_what_ended_before_i
     spans = by_name(exporter)
     assert set(spans) == {"decode", "plan", "submit", "handle event"}
     whole = spans["handle event"]
-    assert {f"{span.context.trace_id:032x}" for span in spans.values()} == {TRACE}
-    assert f"{whole.parent.span_id:016x}" == "b7ad6b7169203331"
-    assert {spans[name].parent.span_id for name in ("decode", "plan", "submit")} == {whole.context.span_id}
-    assert whole.start_time == spans["decode"].start_time < spans["decode"].end_time <= spans["plan"].start_time
-    assert outgoing["traceparent"] == f"00-{TRACE}-{spans['submit'].context.span_id:016x}-01"
+    assert {f"{context_of(span).trace_id:032x}" for span in spans.values()} == {TRACE}
+    assert parent_of(whole) == int("b7ad6b7169203331", 16)
+    assert {parent_of(spans[name]) for name in ("decode", "plan", "submit")} == {context_of(whole).span_id}
+    decoded, planned = times_of(spans["decode"]), times_of(spans["plan"])
+    assert times_of(whole)[0] == decoded[0] < decoded[1] <= planned[0]
+    assert outgoing["traceparent"] == f"00-{TRACE}-{context_of(spans['submit']).span_id:016x}-01"
     assert outgoing["tracestate"] == "vendor=1"
     assert whole.resource.attributes["service.name"] == "platform-worker"
     assert whole.resource.attributes["service.version"] == "1.2.3"
