@@ -267,22 +267,17 @@ async def test_in_a_pod_a_rotated_token_is_taken_over(
         assert await workflows(client, namespace).create("shop-1", body(namespace, "shop-1"))
 
 
-async def test_an_answer_that_is_lost_on_the_way_was_carried_out(control_plane: ControlPlane) -> None:
+async def test_an_answer_that_is_lost_on_the_way_was_carried_out(control_plane: ControlPlane, tmp_path: Path) -> None:
     cluster = RealCluster(control_plane)
     namespace = await new_namespace(cluster)
-    async with LosingProxy(int(control_plane.url.rsplit(":", 1)[1])) as proxy:
-        path = cluster.kubeconfig()
-        config = json.loads(path.read_text())
-        config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{proxy.port}"
-        path.write_text(json.dumps(config))
+    async with LosingProxy.before(cluster.kubeconfig(), loss=1.0, most=1) as proxy:
+        path = proxy.kubeconfig(cluster.kubeconfig(), tmp_path / "through-the-proxy")
         async with KubernetesClient(KubernetesAccess(str(path), total_timeout=5)) as client:
             adapter = workflows(client, namespace)
-            for _ in range(4):  # the proxy leaves the handshake alone
-                assert await adapter.get("warm-up") is None
-            proxy.loss, proxy.most = 1.0, 1
+            assert await adapter.get("shop-1") is None
             with pytest.raises(Unavailable):
                 await adapter.create("shop-1", body(namespace, "shop-1"))
-            assert proxy.lost == 1
+            assert proxy.lost == {"POST": 1}
             assert not await workflows(client, namespace).create("shop-1", body(namespace, "shop-1"))
     assert (await stored(cluster, namespace, "shop-1"))["metadata"]["name"] == "shop-1"
 
