@@ -20,6 +20,9 @@ DEFINITION = FOLDER / "definitions" / "xeventdrivenservices.yaml"
 #: Longest name of either kind: names are used as label values.
 _NAME_LENGTH = 63
 
+#: Words of `spec` and `status` as wholes that Crossplane hands on; a default is not among them.
+_KEPT = ("description", "required", "x-kubernetes-validations", "oneOf")
+
 Manifest = dict[str, Any]
 
 
@@ -81,12 +84,12 @@ def _version(version: Manifest, added: Manifest, *, claim: bool) -> Manifest:
             "spec": _part(
                 own.get("spec", {}),
                 added,
-                ("description", "required", "x-kubernetes-validations", "oneOf", "x-kubernetes-preserve-unknown-fields"),
+                (*_KEPT, "x-kubernetes-preserve-unknown-fields"),
             ),
             "status": _part(
                 own.get("status", {}),
                 crossplane_fields.status(),
-                ("description", "required", "x-kubernetes-validations", "oneOf"),
+                _KEPT,
             ),
         },
     }

@@ -1,0 +1,85 @@
+// Reads the claims out of YAML files, with the line of each field, so that an error can say where it is.
+// YAML is read as the Kubernetes API's clients read it: version 1.1 (`yes` is a boolean), dates are texts.
+
+import { readFileSync } from 'node:fs';
+import { LineCounter, isMap, isSeq, parseAllDocuments } from 'yaml';
+
+const GROUP = 'platform.bizmatters.io/';
+
+/**
+ * @typedef {{file: string, name: string, value: unknown, line: (path: (string|number)[]) => number}} Claim
+ * @typedef {{file: string, line: number, message: string}} Problem
+ */
+
+/**
+ * Read one file. Objects of other groups (a Role beside the claim) are left alone.
+ * @param {string} file path of the file
+ * @returns {{claims: Claim[], others: number, problems: Problem[]}}
+ */
+export function read(file) {
+  const lines = new LineCounter();
+  const text = readFileSync(file, 'utf8');
+  const documents = parseAllDocuments(text, {
+    version: '1.1',
+    lineCounter: lines,
+    customTags: (tags) => tags.filter((tag) => tag !== 'timestamp'),
+  });
+  const claims = [];
+  const problems = [];
+  let others = 0;
+  for (const document of documents) {
+    const [error] = document.errors;
+    if (error) {
+      problems.push({ file, line: error.linePos?.[0].line ?? 1, message: error.message.split('\n')[0] });
+      continue;
+    }
+    for (const node of objects(document.contents)) {
+      const value = node.toJS(document);
+      if (isOther(value)) {
+        others += 1;
+        continue;
+      }
+      const name = `EventDrivenService/${value?.metadata?.name ?? '?'}`;
+      claims.push({ file, name, value, line: (path) => lineOf(node, path, lines) });
+    }
+  }
+  if (claims.length === 0 && problems.length === 0) {
+    problems.push({ file, line: 1, message: 'no EventDrivenService in this file' });
+  }
+  return { claims, others, problems };
+}
+
+/** The objects of a document: itself, or the items of a List; none if it is empty. */
+function objects(contents) {
+  if (contents === null) return [];
+  if (isMap(contents) && contents.get('kind') === 'List' && isSeq(contents.get('items'))) {
+    return contents.get('items').items;
+  }
+  return [contents];
+}
+
+function isOther(value) {
+  const { apiVersion, kind } = value ?? {};
+  if (typeof apiVersion !== 'string' || typeof kind !== 'string') return false;
+  return !apiVersion.startsWith(GROUP) && kind !== 'EventDrivenService';
+}
+
+/** The line of the deepest part of `path` that is written down. */
+function lineOf(root, path, lines) {
+  let node = root;
+  let offset = root.range?.[0] ?? 0;
+  for (const step of path) {
+    if (isMap(node)) {
+      const pair = node.items.find((item) => String(item.key?.value ?? item.key) === String(step));
+      if (!pair) break;
+      offset = pair.key.range?.[0] ?? offset;
+      node = pair.value;
+    } else if (isSeq(node) && node.items[step]) {
+      node = node.items[step];
+      offset = node.range?.[0] ?? offset;
+    } else {
+      break;
+    }
+  }
+  return lines.linePos(offset).line;
+}

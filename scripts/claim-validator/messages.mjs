@@ -1,0 +1,73 @@
+// Turns what the JSON Schema validator says into sentences for whoever wrote the claim: where, what, and what is allowed.
+// A value that does not fit is shown only if it should have been one of a few words: it may be a password.
+
+/** Write a path as the API server does: spec.secretRefs[0].name */
+export function written(path) {
+  return path.reduce((text, step) => {
+    if (typeof step === 'number') return `${text}[${step}]`;
+    return text === '' ? step : `${text}.${step}`;
+  }, '');
+}
+
+/**
+ * @param {object} error of ajv
+ * @param {object} schema of the claim
+ * @returns {{path: (string|number)[], message: string} | null} null for what another error says better
+ */
+export function explained(error, schema) {
+  const path = steps(error.instancePath);
+  const field = fieldAt(schema, path);
+  const { params } = error;
+  const about = field?.description ? ` (${field.description.replace(/\.$/, '')})` : '';
+  switch (error.keyword) {
+    case 'required': {
+      const missing = [...path, params.missingProperty];
+      const description = fieldAt(schema, missing)?.description;
+      return { path: missing, message: `required, but missing${description ? ` (${description.replace(/\.$/, '')})` : ''}` };
+    }
+    case 'additionalProperties': {
+      const known = Object.keys(field?.properties ?? {}).join(', ');
+      return { path: [...path, params.additionalProperty], message: `unknown field; known here: ${known}` };
+    }
+    case 'enum':
+      return { path, message: `must be one of ${params.allowedValues.join(', ')}` };
+    case 'const':
+      return { path, message: `must be ${params.allowedValue}` };
+    case 'type':
+      return { path, message: `must be of type ${[params.type].flat().join(' or ')}${about}` };
+    case 'pattern':
+      return { path, message: `must match ${params.pattern}${about}` };
+    case 'minimum':
+      return { path, message: `must be at least ${params.limit}${about}` };
+    case 'maximum':
+      return { path, message: `must be at most ${params.limit}${about}` };
+    case 'minLength':
+      return { path, message: `must have at least ${params.limit} characters${about}` };
+    case 'maxLength':
+      return { path, message: `must have at most ${params.limit} characters${about}` };
+    case 'minItems':
+      return { path, message: `must have at least ${params.limit} items${about}` };
+    case 'maxItems':
+      return { path, message: `must have at most ${params.limit} items${about}` };
+    case 'maxProperties':
+      return { path, message: `must have at most ${params.limit} entries${about}` };
+    default:
+      return { path, message: `${error.message}${about}` };
+  }
+}
+
+/** Steps of a JSON pointer; a number where the schema has a list. */
+function steps(pointer) {
+  return pointer
+    .split('/')
+    .slice(1)
+    .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .map((step) => (/^\d+$/.test(step) ? Number(step) : step));
+}
+
+function fieldAt(schema, path) {
+  return path.reduce((field, step) => {
+    if (typeof step === 'number' && field?.items) return field.items;
+    return field?.properties?.[step] ?? (typeof field?.additionalProperties === 'object' ? field.additionalProperties : undefined);
+  }, schema);
+}

@@ -1,0 +1,96 @@
+// Checks claims against the published schema with ajv-cli, then against the rules that JSON Schema has no words for.
+// Called by validate-claim.sh: node validate.mjs SCHEMA FILE…; exit 0 all valid, 1 something is not, 2 it cannot be told.
+
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { read } from './documents.mjs';
+import { explained, written } from './messages.mjs';
+import { violations, withDefaults } from './rules.mjs';
+
+const KEYWORDS = fileURLToPath(new URL('./keywords.cjs', import.meta.url));
+
+/**
+ * Run ajv-cli once for all claims.
+ * @param {object} schema
+ * @param {unknown[]} values
+ * @returns {object[][]} errors of each value
+ */
+function schemaErrors(schema, values) {
+  if (values.length === 0) return [];
+  const folder = mkdtempSync(join(tmpdir(), 'validate-claim-'));
+  try {
+    const schemaFile = join(folder, 'schema.json');
+    writeFileSync(schemaFile, JSON.stringify(schema));
+    const files = values.map((value, index) => {
+      const file = join(folder, `${index}.json`);
+      writeFileSync(file, JSON.stringify(value));
+      return file;
+    });
+    const ajv = join(dirname(createRequire(import.meta.url).resolve('ajv-cli/package.json')), 'dist', 'index.js');
+    const options = ['--spec=draft2020', '--strict=true', '--allow-union-types', '--all-errors', '--errors=line'];
+    const result = spawnSync(
+      process.execPath,
+      [ajv, 'validate', ...options, '-c', KEYWORDS, '-s', schemaFile, ...files.flatMap((file) => ['-d', file])],
+      { encoding: 'utf8', maxBuffer: 2 ** 28 },
+    );
+    const told = result.stdout.split('\n');
+    const complaints = result.stderr.split('\n');
+    return files.map((file) => {
+      if (told.includes(`${file} valid`)) return [];
+      const at = complaints.indexOf(`${file} invalid`);
+      if (at < 0) throw new Error(`ajv-cli did not judge a claim: ${result.error ?? result.stderr}`);
+      return JSON.parse(complaints[at + 1]);
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** What is wrong with each claim: by the schema, or if it fits that, by the rules. */
+function judge(schema, claims) {
+  const values = claims.map((claim) => withDefaults(schema, claim.value));
+  const errors = schemaErrors(schema, values);
+  return claims.map((claim, index) =>
+    errors[index].length > 0
+      ? errors[index].map((error) => explained(error, schema))
+      : violations(schema, values[index]),
+  );
+}
+
+function main([schemaFile, ...files]) {
+  let schema;
+  let contents;
+  try {
+    schema = JSON.parse(readFileSync(schemaFile, 'utf8'));
+    contents = files.map(read);
+  } catch (error) {
+    console.error(`validate-claim: ${error.message}`);
+    return 2;
+  }
+  const claims = contents.flatMap((content) => content.claims);
+  let wrong = 0;
+  for (const { file, line, message } of contents.flatMap((content) => content.problems)) {
+    console.error(`${file}:${line}: ${message}`);
+    wrong += 1;
+  }
+  judge(schema, claims).forEach((problems, index) => {
+    const { file, name, line } = claims[index];
+    if (problems.length === 0) console.log(`${file}:${line([])}: ${name} is valid`);
+    else wrong += 1;
+    for (const { path, message } of problems) {
+      console.error(`${file}:${line(path)}: ${path.length > 0 ? `${written(path)}: ` : ''}${message}`);
+    }
+  });
+  return wrong > 0 ? 1 : 0;
+}
+
+try {
+  process.exitCode = main(process.argv.slice(2));
+} catch (error) {
+  console.error(`validate-claim: ${error.message}`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,158 @@
+"""The golden renders of the platform API, and the proof that one belongs to the present definition and Composition.
+
+Whoever has no Crossplane at hand still has to see that a golden is stale: each carries a digest over all that decides
+it, its own text included. Prose is left out: comments, and the descriptions in the schema.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+API = Path(__file__).resolve().parents[2] / "platform" / "04-apis"
+#: The renderer, beside the functions; their versions are those of `prerequisites/functions.yaml`.
+CROSSPLANE_VERSION = "v2.2.4"
+COMMAND = "platform/04-apis/tests/render.sh"
+#: Values of these keywords of a schema are data: a key `description` in them is no prose.
+_DATA = {"default", "enum", "example"}
+_HEADER = re.compile(
+    r"# Rendered by (?P<command>\S+) from (?P<case>\S+): change that, never this\.\n"
+    r"# With (?P<versions>[^\n]+)\n"
+    r"# Digest sha256:(?P<digest>[0-9a-f]{64})\n"
+)
+
+
+class GoldenError(Exception):
+    """A golden render does not belong to what it says it was rendered from; the message says why and what to run."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the platform API is; tests of this module point it at a copy.
+
+    Attributes:
+        root: The folder `platform/04-apis`.
+    """
+
+    root: Path = API
+
+    @property
+    def definition(self) -> Path:
+        """The CompositeResourceDefinition."""
+        return self.root / "definitions" / "xeventdrivenservices.yaml"
+
+    @property
+    def composition(self) -> Path:
+        """The Composition."""
+        return self.root / "compositions" / "event-driven-service-composition.yaml"
+
+    @property
+    def functions(self) -> Path:
+        """The functions of the pipeline, with their versions."""
+        return self.root / "prerequisites" / "functions.yaml"
+
+    def case(self, name: str) -> Path:
+        """Return the file that says what is rendered."""
+        return self.root / "tests" / "cases" / f"{name}.yaml"
+
+    def golden(self, name: str) -> Path:
+        """Return the file that keeps what was rendered."""
+        return self.root / "tests" / "golden" / f"{name}.yaml"
+
+    def cases(self) -> list[str]:
+        """Return the names of all cases."""
+        return sorted(path.stem for path in self.case("x").parent.glob("*.yaml"))
+
+    def goldens(self) -> list[str]:
+        """Return the names of all golden renders."""
+        return sorted(path.stem for path in self.golden("x").parent.glob("*.yaml"))
+
+    def versions(self) -> dict[str, str]:
+        """Return the version of each program that a golden depends on, by the program's name."""
+        packages = (function["spec"]["package"] for function in load_all(self.functions))
+        found = dict(package.rsplit("/", 1)[1].split(":") for package in packages)
+        return {"crossplane": CROSSPLANE_VERSION, **found}
+
+
+def load_all(path: Path) -> list[dict[str, Any]]:
+    """Return the documents of a YAML file."""
+    return [document for document in yaml.safe_load_all(path.read_text(encoding="utf-8")) if document is not None]
+
+
+def seal(layout: Layout, name: str, output: str) -> str:
+    """Return the text of a golden file for the output of the renderer."""
+    versions = layout.versions()
+    listed = ", ".join(f"{program} {version}" for program, version in versions.items())
+    return (
+        f"# Rendered by {COMMAND} from tests/cases/{name}.yaml: change that, never this.\n"
+        f"# With {listed}\n"
+        f"# Digest sha256:{_digest(layout, name, output)}\n{output}"
+    )
+
+
+def unseal(layout: Layout, name: str) -> str:
+    """Return the rendered output in a golden file.
+
+    Raises:
+        GoldenError: it is missing, was edited, or was rendered from something else than what is there now.
+    """
+    path = layout.golden(name)
+    if not path.is_file():
+        raise GoldenError(f"golden/{name}.yaml is missing: run {COMMAND} {name}")
+    text = path.read_text(encoding="utf-8")
+    header = _HEADER.match(text)
+    if header is None:
+        raise GoldenError(f"golden/{name}.yaml does not begin as the renderer writes it: run {COMMAND} {name}")
+    output = text[header.end() :]
+    if text != seal(layout, name, output):
+        raise GoldenError(
+            f"golden/{name}.yaml was edited, or it is older than the definition, the Composition, its case or the "
+            f"versions of the functions: run {COMMAND} {name}"
+        )
+    return output
+
+
+def objects(output: str) -> dict[str, dict[str, Any]]:
+    """Return the rendered Objects by the name of the composed resource."""
+    documents = [document for document in yaml.safe_load_all(output) if document and document["kind"] == "Object"]
+    return {
+        document["metadata"]["annotations"]["crossplane.io/composition-resource-name"]: document
+        for document in documents
+    }
+
+
+def composite(output: str) -> dict[str, Any]:
+    """Return the rendered composite resource, which is its status."""
+    (found,) = (document for document in yaml.safe_load_all(output) if document["kind"] == "XEventDrivenService")
+    return dict(found)
+
+
+def _digest(layout: Layout, name: str, output: str) -> str:
+    (definition,) = load_all(layout.definition)
+    parts = [
+        without_prose(definition),
+        load_all(layout.composition),
+        load_all(layout.case(name)),
+        layout.versions(),
+        output,
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def without_prose(node: Any) -> Any:
+    """Return a schema without the descriptions that people read."""
+    if isinstance(node, dict):
+        return {
+            key: value if key in _DATA else without_prose(value)
+            for key, value in node.items()
+            if not (key == "description" and isinstance(value, str))
+        }
+    if isinstance(node, list):
+        return [without_prose(item) for item in node]
+    return node

@@ -1,0 +1,102 @@
+"""Write the table of fields in the README of the API, from the definition.
+
+It stands between the comments `generated: fields` and `end generated`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tools.platform_api.crds import FOLDER, Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+README = FOLDER / "README.md"
+_PART = re.compile(
+    r"(?P<begin><!-- generated: fields (?P<part>spec|status) -->\n).*?(?P<end><!-- end generated -->)", re.DOTALL
+)
+#: Longer patterns are told in words by the description.
+_LONGEST_PATTERN = 48
+
+
+def rewritten(text: str, definition: Manifest) -> str:
+    """Return a document with its tables of fields as they have to be.
+
+    Raises:
+        ValueError: There is no place for a table in it.
+    """
+
+    def part(match: re.Match[str]) -> str:
+        return f"{match['begin']}{table(definition, match['part'])}{match['end']}"
+
+    found, count = _PART.subn(part, text)
+    if count == 0:
+        raise ValueError("README.md has lost the comments `generated: fields spec` … `end generated`")
+    return found
+
+
+def table(definition: Manifest, part: str) -> str:
+    """Return the Markdown table of `spec` or `status`."""
+    root = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"][part]
+    rows = ["| field | type | default | allowed | meaning |", "|---|---|---|---|---|"]
+    rows += [" | ".join(row).join(("| ", " |")) for row in _rows(root, "")]
+    return "\n".join(rows) + "\n"
+
+
+def _rows(schema: Manifest, prefix: str) -> Iterator[tuple[str, ...]]:
+    required = schema.get("required", [])
+    for name, field in schema.get("properties", {}).items():
+        path = f"{prefix}{name}"
+        default = "**required**" if name in required else _default(field)
+        yield f"`{path}`", _type(field), default, _allowed(field), _meaning(field)
+        inner = field.get("items", field)
+        yield from _rows(inner, f"{path}[]." if "items" in field else f"{path}.")
+
+
+def _type(field: Manifest) -> str:
+    if field.get("x-kubernetes-int-or-string"):
+        return "integer or string"
+    if field["type"] == "array":
+        return f"list of {field['items']['type']}s"
+    if "additionalProperties" in field:
+        return f"map of {field['additionalProperties']['type']}s"
+    return str(field["type"])
+
+
+def _default(field: Manifest) -> str:
+    default = field.get("default")
+    if default is None or default == {}:
+        return ""
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+def _allowed(field: Manifest) -> str:
+    told = []
+    if "enum" in field:
+        told.append(" ".join(f"`{value}`" for value in field["enum"]))
+    if "pattern" in field and len(field["pattern"]) <= _LONGEST_PATTERN:
+        escaped = field["pattern"].replace("|", "\\|")
+        told.append(f"`{escaped}`")
+    for low, high, unit in (
+        ("minimum", "maximum", ""),
+        ("minLength", "maxLength", " characters"),
+        ("minItems", "maxItems", " items"),
+        ("minProperties", "maxProperties", " entries"),
+    ):
+        if low in field and high in field:
+            told.append(f"{field[low]} to {field[high]}{unit}")
+        elif low in field or high in field:
+            told.append(f"at {'least' if low in field else 'most'} {field.get(low, field.get(high))}{unit}")
+    if "x-kubernetes-list-map-keys" in field:
+        keys = " and ".join(f"`{key}`" for key in field["x-kubernetes-list-map-keys"])
+        told.append(f"each {keys} once")
+    return ", ".join(told)
+
+
+def _meaning(field: Manifest) -> str:
+    rules = [rule["message"] for rule in field.get("x-kubernetes-validations", [])]
+    rules += [rule["message"] for rule in field.get("items", {}).get("x-kubernetes-validations", [])]
+    text = " ".join([field["description"], *(f"Rule: {rule}." for rule in rules)])
+    return text.replace("|", "\\|").replace("<", "&lt;")
