@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from contracts.components import PROPERTIES
+from contracts.templates import TEMPLATES, common_inputs
 from worker.bootstrap import inbound_options
+from worker.domain.classify import TYPES
 from worker.inbound.subscriber import Inbound
 from worker.settings import Settings, markdown_table
 from worker.telemetry.metrics import Metrics
@@ -79,6 +82,42 @@ def streams(_: str) -> str:
     return "\n".join(rows)
 
 
+def components(_: str) -> str:
+    """Return the table of component types, in the order in which they are provisioned."""
+    rows = [
+        "| pattern | type | what it is | WorkflowTemplate | can be referenced as | may reference | kept by default |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, one in TYPES.items():
+        about = (PROPERTIES[name].__doc__ or "").splitlines()[0].rstrip(".")
+        references = ", ".join(f"`{_camel(key)}`" for key, _ in one.references)
+        kept = "yes" if one.retained else ""
+        cells = (str(int(one.pattern)), f"`{name}`", about, f"`{one.template}`", one.provides or "", references, kept)
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def templates(_: str) -> str:
+    """Return the table of WorkflowTemplates: what goes in, what comes out."""
+    common = set(common_inputs())
+    rows = [
+        "| WorkflowTemplate | what it does | inputs of its own (**required**) | outputs | claims |",
+        "|---|---|---|---|---|",
+    ]
+    for name, one in TEMPLATES.items():
+        inputs = [
+            f"**`{key}`**" if about.required else f"`{key}`" for key, about in one.inputs.items() if key not in common
+        ]
+        outputs = ", ".join(f"`{output}`" for output in one.outputs)
+        rows.append(f"| `{name}` | {one.description} | {', '.join(inputs)} | {outputs} | {', '.join(one.claims)} |")
+    return "\n".join(rows)
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
 def example(name: str) -> str:
     """Return a valid example of `contracts/examples`, on as few lines as can be read."""
     found = json.loads((EXAMPLES / name).read_text(encoding="utf-8"))
@@ -89,6 +128,8 @@ PARTS: Mapping[str, Callable[[str], str]] = {
     "settings": settings,
     "metrics": metrics,
     "streams": streams,
+    "components": components,
+    "templates": templates,
     "example": example,
 }
 
