@@ -128,7 +128,6 @@ def _data(status: Status) -> dict[str, Any]:
         for one in status.components
     ]
     data["unchanged"] = list(status.unchanged)
-    data["unchanged"] = list(status.unchanged)
     data["skipped"] = [{"component": one.component, "type": one.type, "reason": one.reason} for one in status.skipped]
     data["errors"] = [
         _told(component=one.component, path=one.path, fix=one.fix) | {"code": one.code, "message": one.message}
