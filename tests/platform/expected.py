@@ -62,7 +62,7 @@ def deployment(claim: Manifest) -> Manifest:
     }
     if "initContainer" in spec:
         wish = spec["initContainer"]
-        given = {key: wish[key] for key in ("command", "args") if wish.get(key)}
+        given: Manifest = {key: wish[key] for key in ("command", "args") if wish.get(key)}
         pod["initContainers"] = [{**_container(claim, "init"), **given}]
     if "imagePullSecrets" in spec:
         pod["imagePullSecrets"] = spec["imagePullSecrets"]
@@ -176,7 +176,7 @@ def _env(spec: Manifest) -> list[Manifest]:
 def _serving(spec: Manifest) -> Manifest:
     port, paths = spec.get("port", 8080), spec.get("probes", {})
     liveness, readiness = paths.get("livenessPath", "/health"), paths.get("readinessPath", "/ready")
-    given = {key: spec[key] for key in ("command", "args") if key in spec}
+    given: Manifest = {key: spec[key] for key in ("command", "args") if key in spec}
     return {
         **given,
         "ports": [{"name": "http", "protocol": "TCP", "containerPort": port}],

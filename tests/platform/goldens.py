@@ -6,6 +6,7 @@ it, its own text included. Prose is left out: comments, and the descriptions in 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -22,9 +23,7 @@ COMMAND = "platform/04-apis/tests/render.sh"
 #: Values of these keywords of a schema are data: a key `description` in them is no prose.
 _DATA = {"default", "enum", "example"}
 _HEADER = re.compile(
-    r"# Rendered by (?P<command>\S+) from (?P<case>\S+): change that, never this\.\n"
-    r"# With (?P<versions>[^\n]+)\n"
-    r"# Digest sha256:(?P<digest>[0-9a-f]{64})\n"
+    r"# Rendered by \S+ from \S+: change that, never this\.\n# With [^\n]+\n# Digest sha256:[0-9a-f]{64}\n"
 )
 
 
@@ -82,7 +81,7 @@ class Layout:
 
 def load_all(path: Path) -> list[dict[str, Any]]:
     """Return the documents of a YAML file."""
-    return [document for document in yaml.safe_load_all(path.read_text(encoding="utf-8")) if document is not None]
+    return list(yaml.safe_load_all(_text(path)))
 
 
 def seal(layout: Layout, name: str, output: str) -> str:
@@ -102,20 +101,34 @@ def unseal(layout: Layout, name: str) -> str:
     Raises:
         GoldenError: it is missing, was edited, or was rendered from something else than what is there now.
     """
-    path = layout.golden(name)
-    if not path.is_file():
-        raise GoldenError(f"golden/{name}.yaml is missing: run {COMMAND} {name}")
-    text = path.read_text(encoding="utf-8")
-    header = _HEADER.match(text)
-    if header is None:
-        raise GoldenError(f"golden/{name}.yaml does not begin as the renderer writes it: run {COMMAND} {name}")
-    output = text[header.end() :]
+    text, output = _split(layout, name)
     if text != seal(layout, name, output):
         raise GoldenError(
             f"golden/{name}.yaml was edited, or it is older than the definition, the Composition, its case or the "
             f"versions of the functions: run {COMMAND} {name}"
         )
     return output
+
+
+def rendered(layout: Layout, name: str) -> str:
+    """Return the rendered output in a golden file, whether it is stale or not.
+
+    Raises:
+        GoldenError: there is none.
+    """
+    return _split(layout, name)[1]
+
+
+def _split(layout: Layout, name: str) -> tuple[str, str]:
+    """Return the text of a golden file and the part of it that was rendered."""
+    path = layout.golden(name)
+    if not path.is_file():
+        raise GoldenError(f"golden/{name}.yaml is missing: run {COMMAND} {name}")
+    text = _text(path)
+    header = _HEADER.match(text)
+    if header is None:
+        raise GoldenError(f"golden/{name}.yaml does not begin as the renderer writes it: run {COMMAND} {name}")
+    return text, text[header.end() :]
 
 
 def objects(output: str) -> dict[str, dict[str, Any]]:
@@ -134,15 +147,22 @@ def composite(output: str) -> dict[str, Any]:
 
 
 def _digest(layout: Layout, name: str, output: str) -> str:
-    (definition,) = load_all(layout.definition)
-    parts = [
-        without_prose(definition),
-        load_all(layout.composition),
-        load_all(layout.case(name)),
-        layout.versions(),
-        output,
-    ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    inputs = [_canonical(_text(path)) for path in (layout.definition, layout.composition, layout.case(name))]
+    parts = [*inputs, layout.versions(), output]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@functools.lru_cache
+def _canonical(text: str) -> str:
+    """Return the content of a YAML file without comments, layout and prose."""
+    return json.dumps([_without_schema_prose(document) for document in yaml.safe_load_all(text)], sort_keys=True)
+
+
+def _without_schema_prose(document: dict[str, Any]) -> dict[str, Any]:
+    if document["kind"] != "CompositeResourceDefinition":
+        return document
+    versions = [{**version, "schema": without_prose(version["schema"])} for version in document["spec"]["versions"]]
+    return {**document, "spec": {**document["spec"], "versions": versions}}
 
 
 def without_prose(node: Any) -> Any:
@@ -156,3 +176,7 @@ def without_prose(node: Any) -> Any:
     if isinstance(node, list):
         return [without_prose(item) for item in node]
     return node
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")

@@ -33,7 +33,7 @@ def claim_of(name: str) -> dict[str, Any]:
 
 @functools.cache
 def output_of(name: str) -> str:
-    return goldens.unseal(LAYOUT, name)
+    return goldens.rendered(LAYOUT, name)
 
 
 def objects_of(name: str) -> dict[str, dict[str, Any]]:
@@ -183,7 +183,7 @@ def test_a_deployment_that_works_but_is_not_what_the_claim_says_is_not_ready() -
     assert status["ready"] is False
     assert reasons(status) == [("Deployment/orders", "ReconcileError"), ("ScaledObject/orders-scaler", "Creating")]
     assert status["reasons"][0]["message"] == "cannot apply object: deployments.apps is forbidden"
-    assert condition(status)["message"] == "Unready resources: deployment, and scaledobject"
+    assert condition(status)["message"] == "Unready resources: deployment, scaledobject"
 
 
 def reasons(status: dict[str, Any]) -> list[tuple[str, str]]:
