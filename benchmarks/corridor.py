@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from http import HTTPStatus
 from pathlib import Path
 
 import nats
@@ -128,7 +129,7 @@ async def _bare(kubeconfig: Path) -> tuple[float, float]:
             message = await waiting.get()
             await jetstream.last(f"KV_{names.STATE_BUCKET}", bodies.key)
             revision = await jetstream.publish(bodies.key, bodies.intent, last=0)
-            await api.request("POST", path, body=bodies.workflow)
+            await _post(api, path, bodies)
             await jetstream.publish(bodies.key, bodies.confirmed, last=revision)
             await api.request("PATCH", f"{path}/{bodies.name}", body=START_PATCH, content_type=JSON_PATCH)
             status = names.status_subject(applications.NAMESPACE, bodies.name, "bare")
@@ -138,9 +139,15 @@ async def _bare(kubeconfig: Path) -> tuple[float, float]:
         fetching = asyncio.create_task(fetch())
         rate = await _rate(prepared, one)
         await fetching
-        posts = await _rate(plain, lambda bodies: api.request("POST", path, body=bodies.workflow))
+        posts = await _rate(plain, lambda bodies: _post(api, path, bodies))
         await client.close()
     return rate, posts
+
+
+async def _post(api: KubernetesClient, path: str, bodies: _Bodies) -> None:
+    answer = await api.request("POST", path, body=bodies.workflow)
+    if answer.status != HTTPStatus.CREATED:
+        raise RuntimeError(f"the API server answered {answer.status}: {answer.body[:300]!r}")
 
 
 async def _rate(items, work) -> float:  # type: ignore[no-untyped-def]

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.support.control_plane import ControlPlane, MissingBinariesError
+from tests.support.crds import install_crds
 from worker.dev.argo.client import ApiClient
 
 NAMESPACE = "argo"
@@ -26,6 +27,7 @@ async def kubernetes_api(*, real: bool) -> AsyncIterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         if real:
             with ControlPlane() as plane:
+                install_crds(plane)
                 await _namespace(plane.kubeconfig())
                 yield plane.kubeconfig()
             return
