@@ -34,7 +34,8 @@ async def main() -> None:
             await slots.acquire()
             task = asyncio.create_task(handle(js, message))
             tasks.add(task)
-            task.add_done_callback(lambda done: (tasks.discard(done), slots.release()))
+            task.add_done_callback(tasks.discard)
+            task.add_done_callback(lambda _: slots.release())
 
 
 async def handle(js: JetStreamContext, message: Msg) -> None:

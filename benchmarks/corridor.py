@@ -22,6 +22,7 @@ from benchmarks.report import Row
 from benchmarks.servers import NAMESPACE, kubernetes_api
 from contracts import names
 from worker.domain.decide import Launch, confirm, decide
+from worker.domain.decode import decode as decode_message
 from worker.domain.record import Record
 from worker.outbound.jetstream import JetStream
 from worker.outbound.kubernetes_api import JSON_PATCH, START_PATCH, workflows_path
@@ -171,7 +172,7 @@ def _logic() -> dict[str, float]:
     assert isinstance(launch, Launch)
     builder = HeraWorkflowBuilder(WorkflowSettings(namespace=NAMESPACE))
     parts = {
-        "decode": lambda: applications.decode(message),
+        "decode": lambda: decode_message(message),
         "plan": lambda: decide(Record(event.app), event, {}, applications.INSTANCE),
         "build": lambda: builder.build(event.app, "", launch.run, launch.record),
         "record": lambda: dumps(launch.record),
