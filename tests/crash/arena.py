@@ -304,7 +304,7 @@ class Arena:
         if headers is None:
             headers = {"Content-Type": names.CLOUDEVENTS_JSON}
         ack = await self.js.publish(subject, body, headers=headers)
-        published = Published(ack.seq, event_id, app, body, **facts)
+        published = Published(ack.seq, event_id, app, body, subject=subject, headers=headers, **facts)
         self.history.published.append(published)
         return published
 

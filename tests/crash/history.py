@@ -7,6 +7,7 @@ letters from their stream with their bytes, Workflows from the API, and executed
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 DISPOSITIONS = ("accepted", "unchanged", "superseded", "rejected")
@@ -20,6 +21,7 @@ class Published:
         rank: Its place among the events of its application by the rules of order: the highest must win.
         wish: What each component must be in the cluster if this event is the newest: name → input value.
         valid: Whether the worker must be able to read it.
+        subject, headers: As they were published.
     """
 
     sequence: int
@@ -29,6 +31,8 @@ class Published:
     rank: int
     wish: tuple[tuple[str, str], ...] = ()
     valid: bool = True
+    subject: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

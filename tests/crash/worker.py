@@ -12,16 +12,19 @@ import json
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from tests.crash.mutants import MUTANTS, Mutant
 from worker.bootstrap import run_worker
+from worker.domain.status import Status
 from worker.inbound import verdict
 from worker.outbound import breaker
-from worker.ports import Failpoint
+from worker.pipeline import Adapters
+from worker.ports import Failpoint, Ledger
 from worker.settings import Settings
 
 #: Pause of an impatient worker after a failed call, in seconds.
@@ -49,22 +52,46 @@ def signal_at(number: signal.Signals, spec: str) -> Failpoint:
 
 
 class Stopwatch:
-    """A failpoint that measures each event from the moment it is taken in hand until its end has been told.
+    """Measures each event from the moment it is taken in hand until its end is in the ledger.
 
-    Each event is handled by a task of its own, so the task says which event a step belongs to.
+    Each event is handled by a task of its own, so the task says which event a status belongs to.
+
+    Attributes:
+        seconds: By delivery.
     """
 
     def __init__(self) -> None:
         self._since: WeakKeyDictionary[asyncio.Task[Any], float] = WeakKeyDictionary()
-        self.seconds: list[float] = []
+        self.seconds: dict[str, float] = {}
 
     def __call__(self, step: str) -> None:
+        """Start at the first step."""
         task = asyncio.current_task()
         assert task is not None
         if step == "received":
             self._since[task] = time.perf_counter()
-        elif step == "told":
-            self.seconds.append(time.perf_counter() - self._since[task])
+
+    def alter(self, adapters: Adapters) -> Adapters:
+        """Stop when the ledger has a disposition."""
+        return replace(adapters, ledger=_TimedLedger(adapters.ledger, self._stop))
+
+    def _stop(self, delivery: str) -> None:
+        task = asyncio.current_task()
+        if task in self._since:  # else it is the observer
+            self.seconds[delivery] = time.perf_counter() - self._since[task]
+
+
+class _TimedLedger:
+    def __init__(self, inner: Ledger, stop: Callable[[str], None]) -> None:
+        self._inner = inner
+        self._stop = stop
+
+    async def publish(self, status: Status) -> None:
+        await self._inner.publish(status)
+        self._stop(status.cause.delivery)
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(self._inner, attribute)
 
 
 def all_of(failpoints: Sequence[Failpoint]) -> Failpoint:
@@ -93,7 +120,7 @@ def main() -> None:
     if args.impatient:
         # A thousand outages at the product's pace would take an hour; only the pace is changed.
         breaker._FIRST = breaker._MOST = verdict._HOLD_FIRST = verdict._HOLD_MOST = _IMPATIENT
-    mutant = MUTANTS.get(args.mutant, Mutant())
+    mutant = MUTANTS.get(args.mutant, Mutant(alter=stopwatch.alter))
     with mutant.planted():
         settings = Settings.from_environment(os.environ)
         asyncio.run(run_worker(settings, failpoint=all_of(failpoints), alter=mutant.alter))
