@@ -11,8 +11,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
-# Two workers are enough for suites that mostly wait for servers, and leave those servers room on a small machine.
-PYTEST := $(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadgroup
+# The long suites mostly wait (for a redelivery, a lease, a breaker), so four workers suit two cores; JOBS=2 suits one.
+PYTEST := $(BIN)/python -m pytest -n $(or $(JOBS),4) --dist loadgroup
 
 .PHONY: help
 help: ## List the commands
