@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tests.api.client import MERGE, Answer, Client
 from tests.api.kinds import DEFINITIONS, GROUP, gadget, widget
+from tests.support.processes import tied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,7 +111,7 @@ class EmbeddedServer:
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", "worker.dev.kubernetes"]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(tied(command), stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         ready = json.loads(self._process.stdout.readline())
         self._control = ready["admin"]
