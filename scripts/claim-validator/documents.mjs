@@ -1,8 +1,12 @@
 // Reads the claims out of YAML files, with the line of each field, so that an error can say where it is.
-// YAML is read as the Kubernetes API's clients read it: version 1.1 (`yes` is a boolean), dates are texts.
+// YAML is read as the Kubernetes API's clients read it: version 1.1 (`yes` is a boolean), but dates and times are texts.
 
 import { readFileSync } from 'node:fs';
 import { LineCounter, isMap, isSeq, parseAllDocuments } from 'yaml';
+
+/** Floats as Go's YAML reader knows them; the library's own would take a variable named E0 for one, and a dot too. */
+const FLOAT = /^[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)$/;
+const FLOAT_WITH_EXPONENT = /^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$/;
 
 const GROUP = 'platform.bizmatters.io/';
 
@@ -22,7 +26,7 @@ export function read(file) {
   const documents = parseAllDocuments(text, {
     version: '1.1',
     lineCounter: lines,
-    customTags: (tags) => tags.filter((tag) => tag !== 'timestamp'),
+    customTags: asKubernetesReads,
   });
   const claims = [];
   const problems = [];
@@ -34,7 +38,13 @@ export function read(file) {
       continue;
     }
     for (const node of objects(document.contents)) {
-      const value = node.toJS(document);
+      let value;
+      try {
+        value = node.toJS(document);
+      } catch (failure) {
+        problems.push({ file, line: lines.linePos(node.range[0]).line, message: failure.message });
+        continue;
+      }
       if (isOther(value)) {
         others += 1;
         continue;
@@ -47,6 +57,16 @@ export function read(file) {
     problems.push({ file, line: 1, message: 'no EventDrivenService in this file' });
   }
   return { claims, others, problems };
+}
+
+function asKubernetesReads(tags) {
+  return tags
+    .filter((tag) => tag.tag !== 'tag:yaml.org,2002:timestamp' && tag.format !== 'TIME')
+    .map((tag) => {
+      if (tag.tag !== 'tag:yaml.org,2002:float') return tag;
+      if (tag.test.test('1e5')) return { ...tag, test: FLOAT_WITH_EXPONENT };
+      return tag.test.test('1.5') ? { ...tag, test: FLOAT } : tag;
+    });
 }
 
 /** The objects of a document: itself, or the items of a List; none if it is empty. */
