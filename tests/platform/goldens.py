@@ -57,16 +57,18 @@ class Layout:
         return self.root / "prerequisites" / "functions.yaml"
 
     def case(self, name: str) -> Path:
-        """Return the file that says what is rendered."""
-        return self.root / "tests" / "cases" / f"{name}.yaml"
+        """Return the file that says what is rendered: an example for users, or a case of the tests."""
+        example = self.root / "examples" / f"{name}.yaml"
+        return example if example.is_file() else self.root / "tests" / "cases" / f"{name}.yaml"
 
     def golden(self, name: str) -> Path:
         """Return the file that keeps what was rendered."""
         return self.root / "tests" / "golden" / f"{name}.yaml"
 
     def cases(self) -> list[str]:
-        """Return the names of all cases."""
-        return sorted(path.stem for path in self.case("x").parent.glob("*.yaml"))
+        """Return the names of all cases, the examples among them."""
+        folders = (self.root / "examples", self.root / "tests" / "cases")
+        return sorted(path.stem for folder in folders for path in folder.glob("*.yaml"))
 
     def goldens(self) -> list[str]:
         """Return the names of all golden renders."""
@@ -84,12 +86,18 @@ def load_all(path: Path) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(_text(path)))
 
 
+def claim_of(layout: Layout, name: str) -> dict[str, Any]:
+    """Return the claim of a case."""
+    (claim,) = (document for document in load_all(layout.case(name)) if document["kind"] == "EventDrivenService")
+    return claim
+
+
 def seal(layout: Layout, name: str, output: str) -> str:
     """Return the text of a golden file for the output of the renderer."""
     versions = layout.versions()
     listed = ", ".join(f"{program} {version}" for program, version in versions.items())
     return (
-        f"# Rendered by {COMMAND} from tests/cases/{name}.yaml: change that, never this.\n"
+        f"# Rendered by {COMMAND} from {layout.case(name).relative_to(layout.root)}: change that, never this.\n"
         f"# With {listed}\n"
         f"# Digest sha256:{_digest(layout, name, output)}\n{output}"
     )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
-from tests.platform.goldens import load_all
+from tests.platform.goldens import claim_of, load_all
 from tests.support.processes import ServerProcess
 from worker.dev.loopback import LOOPBACK, free_port
 
@@ -89,7 +89,8 @@ class Renderer:
         Raises:
             RendererError: it makes nothing of it.
         """
-        claim, *observed = load_all(self._layout.case(name))
+        claim = claim_of(self._layout, name)
+        observed = [document for document in load_all(self._layout.case(name)) if document["kind"] == "Object"]
         composite = self._folder / "composite.yaml"
         composite.write_text(yaml.safe_dump(composite_of(claim)))
         options = [f"--xrd={self._layout.definition}", "--include-function-results", f"--timeout={_TIMEOUT}s"]

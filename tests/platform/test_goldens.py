@@ -22,7 +22,7 @@ LAYOUT = Layout()
 @pytest.fixture
 def copy(tmp_path: Path) -> Layout:
     root = tmp_path / "api"
-    for folder in ("definitions", "compositions", "prerequisites", "tests"):
+    for folder in ("definitions", "compositions", "prerequisites", "examples", "tests"):
         shutil.copytree(LAYOUT.root / folder, root / folder)
     return Layout(root)
 

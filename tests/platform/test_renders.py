@@ -28,7 +28,7 @@ ALWAYS = {
 
 
 def claim_of(name: str) -> dict[str, Any]:
-    return goldens.load_all(LAYOUT.case(name))[0]
+    return goldens.claim_of(LAYOUT, name)
 
 
 @functools.cache

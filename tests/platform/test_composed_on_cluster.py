@@ -1,0 +1,166 @@
+"""A real API server takes what is composed: strictly, in a namespace that enforces `restricted`, again and again.
+
+Applied as provider-kubernetes does: server-side, with force. A Deployment is not judged by the pod security admission,
+its pods are; so each pod template is created as a pod, which is what the ReplicaSet controller would do.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.platform import goldens
+from tests.platform.goldens import Layout
+from tests.support.control_plane_api import APPLY_PATCH
+
+if TYPE_CHECKING:
+    from tests.support.control_plane_api import Answer, ControlPlaneApi
+
+pytestmark = pytest.mark.cluster
+
+LAYOUT = Layout()
+DATA = Path(__file__).parent / "data"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+STRICT = "fieldValidation=Strict"
+PATHS = {
+    "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
+    "Service": "/api/v1/namespaces/{}/services",
+    "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
+    "ScaledObject": "/apis/keda.sh/v1alpha1/namespaces/{}/scaledobjects",
+}
+OBJECTS = "/apis/kubernetes.crossplane.io/v1alpha2/objects"
+PROVIDER_CONFIGS = "/apis/kubernetes.crossplane.io/v1alpha1/providerconfigs"
+PATIENCE = 30.0
+
+
+@pytest.fixture(scope="module")
+def api(control_plane: ControlPlaneApi) -> ControlPlaneApi:
+    """The API server, with the kinds of KEDA and of the provider."""
+    for path in sorted(DATA.glob("*.yaml")):
+        definition = yaml.safe_load(path.read_text(encoding="utf-8"))
+        definition["spec"].pop("conversion", None)  # by a webhook of the provider; only one version is used here
+        answer = control_plane.request("POST", CRDS, definition)
+        assert answer.status == 201 or answer.reason == "AlreadyExists", answer.message
+    for served in (PATHS["ScaledObject"].format("default"), OBJECTS, PROVIDER_CONFIGS):
+        deadline = time.monotonic() + PATIENCE
+        while control_plane.request("GET", served).status != 200:
+            assert time.monotonic() < deadline, f"{served} is not served"
+            time.sleep(0.05)
+    return control_plane
+
+
+@pytest.fixture
+def namespace(api: ControlPlaneApi) -> str:
+    name = api.namespace("restricted")
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    patch = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+    api.expect(
+        200, "PATCH", f"/api/v1/namespaces/{name}?fieldManager=test", yaml.safe_dump(patch).encode(),
+        content_type=APPLY_PATCH,
+    )  # fmt: skip
+    return name
+
+
+def manifests(name: str, namespace: str) -> dict[str, dict[str, Any]]:
+    """Return what a case composes, by kind, moved into a namespace."""
+    found = {}
+    for made in goldens.objects(goldens.rendered(LAYOUT, name)).values():
+        manifest = copy.deepcopy(made["spec"]["forProvider"]["manifest"])
+        manifest["metadata"]["namespace"] = namespace
+        found[manifest["kind"]] = manifest
+    return found
+
+
+def apply(api: ControlPlaneApi, manifest: dict[str, Any]) -> Answer:
+    path = f"{PATHS[manifest['kind']].format(manifest['metadata']['namespace'])}/{manifest['metadata']['name']}"
+    options = f"?fieldManager=provider-kubernetes&force=true&{STRICT}"
+    return api.request("PATCH", path + options, yaml.safe_dump(manifest).encode(), content_type=APPLY_PATCH)
+
+
+def create_pod(api: ControlPlaneApi, namespace: str, deployment: dict[str, Any]) -> Answer:
+    template = deployment["spec"]["template"]
+    metadata = {**template["metadata"], "generateName": "pod-", "namespace": namespace}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+    return api.request("POST", f"/api/v1/namespaces/{namespace}/pods?{STRICT}", pod)
+
+
+@pytest.mark.parametrize("name", LAYOUT.cases())
+def test_the_api_server_takes_all_four_and_the_pod(api: ControlPlaneApi, namespace: str, name: str) -> None:
+    made = manifests(name, namespace)
+    assert made.keys() == PATHS.keys()
+    for manifest in made.values():
+        answer = apply(api, manifest)
+        assert answer.status == 201, answer.message
+    answer = create_pod(api, namespace, made["Deployment"])
+    assert answer.status == 201, answer.message
+
+
+@pytest.mark.parametrize("name", LAYOUT.cases())
+def test_the_api_server_takes_the_objects_of_the_provider(api: ControlPlaneApi, name: str) -> None:
+    for made in goldens.objects(goldens.rendered(LAYOUT, name)).values():
+        made["metadata"].pop("ownerReferences")  # the composite that they name does not exist here
+        answer = api.request("POST", f"{OBJECTS}?{STRICT}&dryRun=All", made)
+        assert answer.status == 201, answer.message
+
+
+def test_the_api_server_takes_the_configuration_of_the_provider(api: ControlPlaneApi) -> None:
+    file = LAYOUT.root / "prerequisites" / "provider-kubernetes.yaml"
+    (config,) = (document for document in goldens.load_all(file) if document["kind"] == "ProviderConfig")
+    answer = api.request("POST", f"{PROVIDER_CONFIGS}?{STRICT}&dryRun=All", config)
+    assert answer.status == 201, answer.message
+
+
+def test_a_pod_that_is_not_restricted_would_be_refused(api: ControlPlaneApi, namespace: str) -> None:
+    deployment = manifests("init-container", namespace)["Deployment"]
+    pod = deployment["spec"]["template"]["spec"]
+    del pod["initContainers"][0]["securityContext"]["capabilities"]
+    answer = create_pod(api, namespace, deployment)
+    assert answer.status == 403
+    assert 'container "init" must set securityContext.capabilities.drop' in answer.message
+
+
+def test_applying_again_changes_nothing(api: ControlPlaneApi, namespace: str) -> None:
+    for manifest in manifests("full", namespace).values():
+        first, second = apply(api, manifest), apply(api, manifest)
+        assert (first.status, second.status) == (201, 200)
+        assert first.body["metadata"]["resourceVersion"] == second.body["metadata"]["resourceVersion"]
+
+
+def test_applying_again_leaves_the_number_of_replicas_to_the_autoscaler(api: ControlPlaneApi, namespace: str) -> None:
+    deployment = manifests("minimal", namespace)["Deployment"]
+    assert apply(api, deployment).status == 201
+    path = f"{PATHS['Deployment'].format(namespace)}/{deployment['metadata']['name']}"
+    scale = api.expect(200, "GET", f"{path}/scale")
+    api.expect(200, "PUT", f"{path}/scale", {**scale, "spec": {"replicas": 7}})
+    deployment["spec"]["template"]["spec"]["containers"][0]["image"] = "ghcr.io/acme/orders:2.0.0"
+    answer = apply(api, deployment)
+    assert (answer.status, answer.body["spec"]["replicas"]) == (200, 7)
+
+
+def test_what_a_claim_no_longer_asks_for_goes(api: ControlPlaneApi, namespace: str) -> None:
+    before = manifests("init-container", namespace)["Deployment"]
+    after = manifests("minimal", namespace)["Deployment"]
+    assert before["metadata"]["name"] == after["metadata"]["name"]
+    assert "initContainers" in apply(api, before).body["spec"]["template"]["spec"]
+    assert "initContainers" not in apply(api, after).body["spec"]["template"]["spec"]
+
+
+def test_the_rights_of_the_provider_are_enough_for_what_is_composed_and_for_no_more(api: ControlPlaneApi) -> None:
+    file = LAYOUT.root / "prerequisites" / "provider-kubernetes.yaml"
+    (role,) = (document for document in goldens.load_all(file) if document["kind"] == "ClusterRole")
+    namespace = api.namespace("provider")
+    token = api.service_account(namespace, role["rules"], name="provider-kubernetes")
+    for manifest in manifests("full", namespace).values():
+        path = f"{PATHS[manifest['kind']].format(namespace)}/{manifest['metadata']['name']}"
+        options = f"?fieldManager=provider-kubernetes&force=true&{STRICT}"
+        body = yaml.safe_dump(manifest).encode()
+        api.expect(201, "PATCH", path + options, body, content_type=APPLY_PATCH, token=token)
+        api.expect(200, "GET", path, token=token)
+        api.expect(200, "DELETE", path, token=token)
+    for path in ("secrets", "pods", "configmaps"):
+        assert api.request("GET", f"/api/v1/namespaces/{namespace}/{path}", token=token).status == 403
