@@ -121,6 +121,7 @@ def test_stop_and_retry(command: Command, dev: dict[str, str], tmp_path: Path) -
     command("publish", write(tmp_path, "halted"))
     stopped = _stop_as_soon_as_it_runs(dev, "halted")
     assert stopped["stopped"].startswith("halted-")
+    _wait_for_its_end(dev, "halted")
     done = command("retry", "halted", "--watch", "--timeout", "30", "-o", "json")
     assert json.loads(done.stdout)[0]["outcome"] == "succeeded"
     assert set(states(command, "halted").values()) == {"applied"}
@@ -202,3 +203,13 @@ def _stop_as_soon_as_it_runs(dev: dict[str, str], name: str) -> dict[str, str]:
             return found
         assert done.exit_code == Exit.NOT_FOUND, done.output
     raise AssertionError(f"{name} did not start")
+
+
+def _wait_for_its_end(dev: dict[str, str], name: str) -> None:
+    """Wait until the record knows that the run has ended: before that, a retry finds it being carried out."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        done = CliRunner().invoke(cli, ["status", name, "-o", "json"], env=variables(dev))
+        if json.loads(done.stdout)["run"]["phase"] in {"failed", "superseded", "succeeded"}:
+            return
+    raise AssertionError(f"{name} did not end")
