@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
 _FIRST, _MOST = 0.5, 30.0
-#: Whoever was let through to ask must have asked by then, or the next one is let through.
+#: Whoever asks must have got an answer by then, or the next one is let through.
 _PROBE_SECONDS = 30.0
+#: Whoever was let through must ask by then, or the next one is let through: many messages turn out to need no call.
+_TURN_SECONDS = 0.5
 _dice = random.SystemRandom().random
 
 P = ParamSpec("P")
@@ -96,7 +98,7 @@ class Breaker:
         """Return when it is closed, or when the caller is the one that may ask."""
         while self._error is not None:
             if self._may_probe():
-                self._probe_until = self._clock() + _PROBE_SECONDS
+                self._probe_until = self._clock() + _TURN_SECONDS
                 return
             now = self._clock()
             pause = max(self._retry_at - now, 0.0) or max(self._probe_until - now, 0.0)

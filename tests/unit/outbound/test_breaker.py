@@ -250,3 +250,12 @@ async def test_guarded_methods_go_through_the_breaker_and_keep_their_results(ben
     with pytest.raises(Unavailable):
         await adapter.double(1, fail=True)
     assert bench.breaker.state is BreakerState.OPEN
+
+
+async def test_whoever_was_let_through_and_needs_no_call_holds_the_others_up_for_a_moment_only(bench: Bench) -> None:
+    await bench.fail()
+    bench.clock.now += 0.5
+    await asyncio.wait_for(bench.breaker.wait(), 1)  # a message that turns out to be handled already: it never asks
+    assert not bench.breaker.admits
+    bench.clock.now += 0.5
+    await asyncio.wait_for(bench.breaker.wait(), 1)
