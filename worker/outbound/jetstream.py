@@ -87,6 +87,17 @@ class JetStream:
         """
         return await self._api(f"STREAM.INFO.{stream}", b"", stream)
 
+    async def subjects(self, stream: str, wanted: str) -> list[str]:
+        """Return the subjects of ``stream`` that match ``wanted`` and have messages (the server names 100,000 at most).
+
+        Raises:
+            Misconfigured: The stream does not exist.
+            Unavailable: No answer.
+        """
+        query = json.dumps({"subjects_filter": wanted}).encode()
+        info = await self._api(f"STREAM.INFO.{stream}", query, stream)
+        return sorted(info["state"].get("subjects") or ())
+
     async def publish(
         self,
         subject: str,
