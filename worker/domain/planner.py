@@ -330,6 +330,8 @@ class _Planner:
                 written.append(ComponentRecord(spec, run=self._context.run))
             elif spec.identity in self._reasons:
                 written.append(replace(known, spec=spec, wanted=True, state=State.DIRTY, run=self._context.run))
+            elif known.wanted and known.spec == spec:
+                written.append(known)
             else:
                 written.append(replace(known, spec=spec, wanted=True))
         for known in unwanted:
