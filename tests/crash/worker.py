@@ -77,7 +77,7 @@ class Stopwatch:
 
     def _stop(self, delivery: str) -> None:
         task = asyncio.current_task()
-        if task in self._since:  # else it is the observer
+        if task is not None and task in self._since:  # else it is the observer
             self.seconds[delivery] = time.perf_counter() - self._since[task]
 
 

@@ -88,7 +88,8 @@ async def _measured(worker: WorkerProcess, stopwatch: Path) -> dict[int, float]:
     """Stop a worker and return how many seconds each message took it, by sequence."""
     await worker.stop()
     assert worker.process.returncode == 0
-    return {int(key.rpartition(":")[2]): value for key, value in json.loads(stopwatch.read_text()).items()}
+    measured: dict[str, float] = json.loads(await asyncio.to_thread(stopwatch.read_text))
+    return {int(delivery.rpartition(":")[2]): value for delivery, value in measured.items()}
 
 
 async def _check_alone(arena: Arena, delayed: Sequence[Published], stopwatch: Path) -> None:
@@ -98,7 +99,7 @@ async def _check_alone(arena: Arena, delayed: Sequence[Published], stopwatch: Pa
         return
     worker = await arena.worker("--stopwatch", str(stopwatch), MAX_IN_FLIGHT="1")
     for one in delayed:
-        await arena.js.publish(one.subject, one.body, headers=one.headers)
+        await arena.js.publish(one.subject, one.body, headers=dict(one.headers))
         await arena.drained(within=60)
     slow = {sequence: value for sequence, value in (await _measured(worker, stopwatch)).items() if value >= SLOW}
     assert not slow, f"messages that take long, and not because the machine is busy: {slow}"
