@@ -2,6 +2,7 @@
 # Checks EventDrivenService claims without a cluster, as the API server would: schema, unique names, CEL rules.
 #
 #   scripts/validate-claim.sh FILE…
+#   scripts/validate-claim.sh --install     only install the packages, and print their folder
 #
 # A file may hold several YAML documents; objects of other kinds are left alone. One line per claim or error:
 # FILE:LINE: PATH: what is wrong and what is allowed. Exit code 0 all valid, 1 something is not, 2 wrong usage or not able to tell.
@@ -14,7 +15,7 @@ schema=${CLAIM_SCHEMA:-$here/../platform/04-apis/schemas/eventdrivenservice.sche
 installing=
 
 usage() {
-    printf 'usage: %s FILE…\n\nChecks EventDrivenService claims against the published schema.\n' "$(basename -- "$0")"
+    printf 'usage: %s FILE… | --install\n\nChecks EventDrivenService claims against the published schema.\n' "$(basename -- "$0")"
 }
 
 fail() {
@@ -47,6 +48,7 @@ find_validator() {
 
 case ${1-} in
 -h | --help) usage; exit 0 ;;
+--install) set -- ;;
 '') usage >&2; exit 2 ;;
 -*) usage >&2; fail "unknown option $1" ;;
 esac
@@ -63,4 +65,8 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 find_validator
+if [ $# -eq 0 ]; then
+    printf '%s\n' "$folder"
+    exit 0
+fi
 node "$folder/validate.mjs" "$schema" "$@"

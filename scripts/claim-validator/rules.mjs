@@ -60,9 +60,12 @@ function duplicates(schema, value, path) {
 function brokenRules(schema, value, path) {
   const found = [];
   for (const { rule, message, fieldPath } of schema['x-kubernetes-validations'] ?? []) {
-    if (!environment.evaluate(rule, { self: celValue(value) })) {
-      const below = fieldPath ? fieldPath.split('.').filter(Boolean) : [];
+    const below = fieldPath ? fieldPath.split('.').filter(Boolean) : [];
+    try {
+      if (environment.evaluate(rule, { self: celValue(value) })) continue;
       found.push({ path: [...path, ...below], message: message ?? `breaks the rule ${rule}` });
+    } catch (error) {
+      found.push({ path: [...path, ...below], message: `the rule ${rule} cannot be evaluated: ${error.message}` });
     }
   }
   return found;
