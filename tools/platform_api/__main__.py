@@ -1,6 +1,6 @@
 """Write everything in platform/04-apis that is derived from the definition.
 
-python -m tools.platform_api                  write the JSON Schema and the table of fields
+python -m tools.platform_api                  write the JSON Schema and the generated parts of the README
 python -m tools.platform_api --check          only compare; exit 1 on drift
 python -m tools.platform_api --only schema    the JSON Schema alone
 """
@@ -11,7 +11,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from tools.platform_api import field_table, json_schema
+from tools.platform_api import json_schema
+from tools.platform_api import readme as documents
 from tools.platform_api.crds import ROOT, load_definition
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ def derived(only: str | None) -> dict[Path, str]:
     if only != "readme":
         found[json_schema.PUBLISHED] = json_schema.text(definition)
     if only != "schema":
-        readme = field_table.README
-        found[readme] = field_table.rewritten(readme.read_text(encoding="utf-8"), definition)
+        readme = documents.README
+        found[readme] = documents.rewritten(readme.read_text(encoding="utf-8"), definition)
     return found
 
 

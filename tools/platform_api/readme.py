@@ -1,6 +1,6 @@
-"""Write the table of fields in the README of the API, from the definition.
+"""Write the parts of the API's README that stand elsewhere already: the tables of fields, and the examples.
 
-It stands between the comments `generated: fields` and `end generated`.
+Each stands between the comments `generated: NAME ARGUMENT` and `end generated`; what is between them is replaced.
 """
 
 from __future__ import annotations
@@ -15,26 +15,34 @@ if TYPE_CHECKING:
 
 README = FOLDER / "README.md"
 _PART = re.compile(
-    r"(?P<begin><!-- generated: fields (?P<part>spec|status) -->\n).*?(?P<end><!-- end generated -->)", re.DOTALL
+    r"(?P<begin><!-- generated: (?P<name>fields|example) (?P<argument>[^ ]+) -->\n).*?(?P<end><!-- end generated -->)",
+    re.DOTALL,
 )
 #: Longer patterns are told in words by the description.
 _LONGEST_PATTERN = 48
 
 
 def rewritten(text: str, definition: Manifest) -> str:
-    """Return a document with its tables of fields as they have to be.
+    """Return a document with its generated parts as they have to be.
 
     Raises:
-        ValueError: There is no place for a table in it.
+        ValueError: There is no place for a part in it.
+        OSError: An example that it names is missing.
     """
 
     def part(match: re.Match[str]) -> str:
-        return f"{match['begin']}{table(definition, match['part'])}{match['end']}"
+        body = table(definition, match["argument"]) if match["name"] == "fields" else _example(match["argument"])
+        return f"{match['begin']}{body}{match['end']}"
 
     found, count = _PART.subn(part, text)
     if count == 0:
-        raise ValueError("README.md has lost the comments `generated: fields spec` … `end generated`")
+        raise ValueError("README.md has lost the comments `generated: …` and `end generated`")
     return found
+
+
+def _example(name: str) -> str:
+    text = (FOLDER / "examples" / name).read_text(encoding="utf-8")
+    return f"```yaml\n{text}```\n"
 
 
 def table(definition: Manifest, part: str) -> str:
