@@ -23,6 +23,8 @@ _HARMLESS = frozenset(
     {"description", "default", "properties", "items", "additionalProperties", "x-kubernetes-list-type"}
 )
 _RULES = "x-kubernetes-validations"
+#: Crossplane puts it into the CRD whether the definition says so or not.
+_CROSSPLANES = frozenset({"spec: type"})
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,15 @@ def schema_of(definition: Schema) -> Schema:
 def constraints(definition: Schema) -> list[Constraint]:
     """Return all constraints on the object and its spec; the status is written by the platform only.
 
+    That there is a spec at all is Crossplane's own demand.
+
     Raises:
         ValueError: The definition uses a word that is not known here.
     """
     root = schema_of(definition)
     found = [Constraint("", f"rule {index}", ()) for index in range(len(root.get(_RULES, [])))]
-    found += [Constraint("", f"required {name}", ()) for name in root.get("required", [])]
-    return found + list(_of(root["properties"]["spec"], "spec", ("properties", "spec")))
+    found += _of(root["properties"]["spec"], "spec", ("properties", "spec"))
+    return [constraint for constraint in found if str(constraint) not in _CROSSPLANES]
 
 
 def _of(schema: Schema, field: str, place: tuple[str, ...]) -> Iterator[Constraint]:
