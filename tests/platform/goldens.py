@@ -27,6 +27,13 @@ _HEADER = re.compile(
 )
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads dates as texts, as Kubernetes does."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
+
+
 class GoldenError(Exception):
     """A golden render does not belong to what it says it was rendered from; the message says why and what to run."""
 
@@ -82,8 +89,8 @@ class Layout:
 
 
 def load_all(path: Path) -> list[dict[str, Any]]:
-    """Return the documents of a YAML file."""
-    return list(yaml.safe_load_all(_text(path)))
+    """Return the documents of a YAML file, read as Kubernetes does."""
+    return list(yaml.load_all(_text(path), _Loader))
 
 
 def claim_of(layout: Layout, name: str) -> dict[str, Any]:

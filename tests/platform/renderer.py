@@ -22,6 +22,7 @@ from tests.support.processes import ServerProcess
 from worker.dev.loopback import LOOPBACK, free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
     from tests.platform.goldens import Layout
@@ -74,7 +75,7 @@ class Renderer:
                     "render.crossplane.io/runtime": "Development",
                     "render.crossplane.io/runtime-development-target": f"dns:///{address}",
                 }
-            (self._folder / "functions.yaml").write_text(yaml.safe_dump_all(functions))
+            self._write("functions", *functions)
             self._stack = stack.pop_all()
         return self
 
@@ -89,21 +90,37 @@ class Renderer:
         Raises:
             RendererError: it makes nothing of it.
         """
-        claim = claim_of(self._layout, name)
         observed = [document for document in load_all(self._layout.case(name)) if document["kind"] == "Object"]
-        composite = self._folder / "composite.yaml"
-        composite.write_text(yaml.safe_dump(composite_of(claim)))
+        return self.compose(claim_of(self._layout, name), observed)
+
+    def compose(
+        self, claim: dict[str, Any], observed: Sequence[dict[str, Any]] = (), composition: object = None
+    ) -> str:
+        """Return what Crossplane makes of any claim, given what it observes, and perhaps by another Composition.
+
+        Raises:
+            RendererError: it makes nothing of it.
+        """
+        files = [
+            self._write("composite", composite_of(claim)),
+            self._layout.composition,
+            self._folder / "functions.yaml",
+        ]
+        if composition is not None:
+            files[1] = self._write("composition", composition)
         options = [f"--xrd={self._layout.definition}", "--include-function-results", f"--timeout={_TIMEOUT}s"]
         if observed:
-            file = self._folder / "observed.yaml"
-            file.write_text(yaml.safe_dump_all(observed))
-            options.append(f"--observed-resources={file}")
-        inputs = [composite, self._layout.composition, self._folder / "functions.yaml"]
-        command = [self._programs["crossplane"], "render", *map(str, inputs), *options]
+            options.append(f"--observed-resources={self._write('observed', *observed)}")
+        command = [self._programs["crossplane"], "render", *map(str, files), *options]
         result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=2 * _TIMEOUT)
         if result.returncode:
-            raise RendererError(f"case {name}: {result.stderr.strip()}")
+            raise RendererError(f"{claim['metadata']['name']}: {result.stderr.strip()}")
         return result.stdout
+
+    def _write(self, name: str, *documents: object) -> Path:
+        path = self._folder / f"{name}.yaml"
+        path.write_text(yaml.safe_dump_all(documents))
+        return path
 
     def _version(self, name: str) -> str:
         path = self._programs[name]
