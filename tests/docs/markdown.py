@@ -55,7 +55,11 @@ class Block:
 
 def documents() -> list[Path]:
     """Return every Markdown file of the project."""
-    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+    return [
+        *sorted(ROOT.glob("*.md")),
+        *sorted((ROOT / "docs").rglob("*.md")),
+        *sorted((ROOT / "platform").rglob("*.md")),
+    ]
 
 
 def blocks(*languages: str) -> list[Block]:
