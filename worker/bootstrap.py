@@ -14,12 +14,14 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from contracts import names
 from worker import __version__
 from worker.background import Background
+from worker.domain.events import AppKey
 from worker.http import Combined, Reason, serve
 from worker.inbound.subscriber import Collaborators, Inbound, InboundOptions
 from worker.inbound.verdict import Limits
@@ -34,6 +36,7 @@ from worker.outbound.kubernetes_client import KubernetesAccess, KubernetesClient
 from worker.outbound.lease import Lease
 from worker.outbound.ledger import StatusLedger
 from worker.outbound.nats_connection import NatsConnection
+from worker.outbound.revival import keep_asking
 from worker.outbound.state_gate import StateGate
 from worker.outbound.state_kv import KvState
 from worker.outbound.streams import Streams
@@ -52,6 +55,8 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 _log = logging.getLogger(__name__)
+#: Name of things that do not exist, for calls that only want to know whether a system answers.
+_NOBODY = "nobody"
 
 __all__ = ["apply_streams", "run_observer", "run_worker"]
 
@@ -100,6 +105,13 @@ class Process:
             await self.kubernetes.close()
             end_of_traces()
 
+    def keep_asking(self, outside: Outside, background: Background) -> None:
+        """Let systems that were away be asked while there are no events."""
+        adapters = outside.adapters
+        background.start("api-prober", keep_asking(self.api_breaker, lambda: adapters.workflows.get(_NOBODY)))
+        broker = partial(adapters.ledger.disposition_of, AppKey(_NOBODY, _NOBODY), _NOBODY, _NOBODY)
+        background.start("broker-prober", keep_asking(self.broker_breaker, broker))
+
     async def observe(self, outside: Outside) -> None:
         """Observe for ever, from the moment that the record store can be used."""
         await self.gate.open_store(outside.store)
@@ -109,8 +121,10 @@ class Process:
         """Connect, keep the connection and observe, for ever."""
         client = await self.connection.connect()
         background.start("keeper", self.connection.keep(client))
+        outside = self.reach_out(client)
+        self.keep_asking(outside, background)
         try:
-            await self.observe(self.reach_out(client))
+            await self.observe(outside)
         finally:
             await client.close()
 
@@ -178,6 +192,7 @@ async def run_worker(
     async def collaborate(client: Client) -> Collaborators:
         outside = process.reach_out(client)
         background.start("observer", process.observe(outside))
+        process.keep_asking(outside, background)
         handler = Pipeline(outside.adapters, settings.platform_instance, failpoint)
         await asyncio.to_thread(HeraWorkflowBuilder.warm)
 
