@@ -27,6 +27,7 @@ ALWAYS = {
 }
 
 
+@functools.cache
 def claim_of(name: str) -> dict[str, Any]:
     return goldens.claim_of(LAYOUT, name)
 
@@ -36,6 +37,7 @@ def output_of(name: str) -> str:
     return goldens.rendered(LAYOUT, name)
 
 
+@functools.cache
 def objects_of(name: str) -> dict[str, dict[str, Any]]:
     return goldens.objects(output_of(name))
 
