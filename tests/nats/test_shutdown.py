@@ -42,7 +42,7 @@ class Worker:
         self.process.send_signal(signal.SIGTERM)
         code = await asyncio.wait_for(self.process.wait(), 20.0)
         await self.reader
-        assert code == 0, self.lines
+        assert code == 0, "\n".join(self.lines)
         assert self.lines[-1] == "left", self.lines
         return asyncio.get_running_loop().time() - start
 
