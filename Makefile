@@ -48,6 +48,7 @@ generate: $(DEV) ## Write schemas, AsyncAPI document, CRDs, golden files and tab
 	$(BIN)/python -m tools.crds
 	$(BIN)/python -m tests.golden.regenerate
 	$(BIN)/python -m tests.unit.cli.regenerate
+	$(BIN)/python -m tools.platform_api
 	$(BIN)/python -m tools.docs
 
 .PHONY: tools
