@@ -13,7 +13,7 @@ from tests.crash.events import changed
 
 
 async def _judge(arena: Arena) -> None:
-    await arena.at_rest(within=60)
+    await arena.at_rest(within=180)
     problems = check(await arena.collect())
     assert not problems, "\n".join([*problems, await arena.describe()])
 
@@ -24,7 +24,7 @@ async def test_consumer_deleted_and_recreated(open_arena: OpenArena) -> None:
         worker = await arena.worker()
         for number in range(5):
             await arena.publish(changed(f"shop-{number}", 1, {"db": "small"}), rank=1)
-        await arena.at_rest(within=60)
+        await arena.at_rest(within=180)
         before = await arena.collect()
         told, made = list(before.told), list(before.made)
 
@@ -48,7 +48,7 @@ async def test_bucket_lost(open_arena: OpenArena) -> None:
         running = await arena.worker()
         for name in ("shop", "mall"):
             await arena.publish(changed(name, 1, {"db": "small", "cache": "medium"}), rank=1)
-        await arena.at_rest(within=60)
+        await arena.at_rest(within=180)
         before = await arena.records()
 
         await arena.js.delete_key_value(names.STATE_BUCKET)

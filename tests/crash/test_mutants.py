@@ -25,10 +25,10 @@ async def _killed(arena: Arena, mutant: tuple[str, ...], step: str) -> None:
     """A worker is killed at a step; its successor has the same fault."""
     await arena.publish(changed("shop", 1, {"db": "small"}), rank=1, wish=(("db", "small"),))
     victim = await arena.worker(*mutant, "--kill-at", f"{step}:1")
-    assert await victim.ended(within=60) == -signal.SIGKILL
+    assert await victim.ended(within=180) == -signal.SIGKILL
     successor = await arena.worker(*mutant)
     await arena.until(successor.is_ready, 60, "the successor does not become ready")
-    await arena.drained(within=60)
+    await arena.drained(within=180)
 
 
 async def killed_before_the_intent(arena: Arena, mutant: tuple[str, ...]) -> None:
@@ -108,7 +108,7 @@ async def test_the_checker_finds(open_arena: OpenArena, fault: str, capsys: pyte
         async with open_arena(ack_wait=ack_wait) as arena:
             await scenario(arena, mutant)
             # The faulty one may never come to rest.
-            await (arena.drained(within=60) if mutant else arena.at_rest(within=90))
+            await (arena.drained(within=180) if mutant else arena.at_rest(within=300))
             return check(await arena.collect())
 
     found, clean = await asyncio.gather(play(("--mutant", fault)), play(()))

@@ -57,7 +57,7 @@ async def review(arena: Arena, operation: str, rank: int, **request: Any) -> Non
     plain = {"Content-Type": "application/json"}
     raw = json.dumps(body).encode()
     await arena.publish_raw(SUBJECT, raw, event_id="", app=f"{NAMESPACE}/{NAME}", headers=plain, rank=rank)
-    await arena.at_rest(within=60)
+    await arena.at_rest(within=180)
 
 
 async def told(arena: Arena) -> list[str]:

@@ -41,7 +41,7 @@ async def arena(
 
 async def _end(arena: Arena) -> None:
     """Let everything come to rest and judge all that has happened so far."""
-    await arena.at_rest(within=60)
+    await arena.at_rest(within=180)
     problems = check(await arena.collect())
     assert not problems, "\n".join([*problems, await arena.describe()])
 
@@ -108,7 +108,7 @@ async def test_recreation_and_late_events_of_the_past_uid(arena: Arena) -> None:
     }
     await arena.publish(changed("again", 1, {"db": "small"}), rank=1)
     await arena.publish(deleted("again", 2, **DELETE), rank=2)
-    await arena.at_rest(within=60)
+    await arena.at_rest(within=180)
     assert _tasks(arena, app, "db")[-1][0] == "teardown"
     new = await arena.publish(changed("again", 1, {"db": "large"}, **reborn), rank=4, wish=(("db", "large"),))
     await arena.told(new, "succeeded")

@@ -29,7 +29,7 @@ async def test_newest_generation_wins(open_arena: OpenArena, capsys: pytest.Capt
             await arena.until(worker.is_ready, 120, "a worker does not become ready")
         for wave in WAVES:
             await _publish_shuffled(arena, wave, dice)
-            await arena.at_rest(within=180)
+            await arena.at_rest(within=400)
         history = await arena.collect()
         problems = check(history)
         assert not problems, "\n".join([*problems, await arena.describe()])
