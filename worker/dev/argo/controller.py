@@ -238,7 +238,7 @@ class ArgoController:
         """Store a Workflow; False when it has changed or gone meanwhile, and then it will be looked at again."""
         path = f"{self._path}/{due['metadata']['name']}"
         try:
-            run.workflow = await self._client.call("PUT", path, due)
+            written = await self._client.call("PUT", path, due)
         except ApiAnswerError as error:
             if error.code == _NOT_FOUND:
                 self._forget(_uid(due))
@@ -250,6 +250,9 @@ class ArgoController:
                 self._put(current)
                 self._queue.add(_uid(due))
             return False
+        # A change that came after this write may have been seen by the watch before the answer to it was.
+        if int(written["metadata"]["resourceVersion"]) > run.revision:
+            run.workflow = written
         return True
 
     async def _carry_out(self, uid: str, run: _Run, call: TaskCall) -> None:
