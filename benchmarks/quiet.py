@@ -16,6 +16,7 @@ async def run() -> list[Row]:
     async with kubernetes_api(real=False) as api:
         for what, module in (("bare", "benchmarks.bare"), ("worker", "worker")):
             async with broker() as bed:
+                await bed.observe_elsewhere()
                 await bed.fill(APPS, EVENTS)
                 arguments = ("run",) if what == "worker" else ()
                 environment = {"NATS_URL": bed.url, "KUBECONFIG": str(api)}

@@ -7,6 +7,7 @@ Whatever needs the broker is built once there is a connection, so that probes ar
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -195,6 +196,9 @@ async def run_worker(
         process.keep_asking(outside, background)
         handler = Pipeline(outside.adapters, settings.platform_instance, failpoint)
         await asyncio.to_thread(HeraWorkflowBuilder.warm)
+        # What was imported stays for ever: the collector need not look through it again and again.
+        gc.collect()
+        gc.freeze()
 
         async def verify(_: object) -> None:
             await outside.streams.verify()
