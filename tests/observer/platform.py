@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import nats
-from nats.js.api import DiscardPolicy, StreamConfig
+from nats.js.api import StreamConfig
 
 from contracts.names import STATE_BUCKET, STATUS_STREAM, STATUS_SUBJECTS
+from tests.support.state_stream import state_stream
 from tests.unit.domain.folding import DB, api_task, component, task
 from worker.dev.argo import ArgoController, ContractRunner
 from worker.dev.argo.client import ApiClient
@@ -48,16 +49,7 @@ if TYPE_CHECKING:
 
 APP = AppKey("shop", "orders")
 INCARNATION = "2026-01-01T00:00:00Z"
-STATE = StreamConfig(
-    name=f"KV_{STATE_BUCKET}",
-    subjects=[f"$KV.{STATE_BUCKET}.>"],
-    max_msgs_per_subject=1,
-    allow_rollup_hdrs=True,
-    deny_delete=True,
-    allow_direct=False,
-    allow_msg_ttl=True,
-    discard=DiscardPolicy.NEW,
-)
+STATE = state_stream()
 
 
 class Tally:

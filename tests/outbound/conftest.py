@@ -14,10 +14,10 @@ from contracts.names import (
     EVENTS_STREAM,
     OAM_SUBJECTS,
     REQUEST_SUBJECTS,
-    STATE_BUCKET,
     STATUS_STREAM,
     STATUS_SUBJECTS,
 )
+from tests.support.state_stream import state_stream
 from worker.outbound.jetstream import JetStream
 
 if TYPE_CHECKING:
@@ -28,16 +28,7 @@ if TYPE_CHECKING:
 
     from tests.support.nats import NatsServer
 
-STATE = StreamConfig(
-    name=f"KV_{STATE_BUCKET}",
-    subjects=[f"$KV.{STATE_BUCKET}.>"],
-    max_msgs_per_subject=1,
-    allow_rollup_hdrs=True,
-    deny_delete=True,
-    allow_direct=False,
-    allow_msg_ttl=True,
-    discard=DiscardPolicy.NEW,
-)
+STATE = state_stream()
 EVENTS = StreamConfig(
     name=EVENTS_STREAM,
     subjects=[OAM_SUBJECTS, REQUEST_SUBJECTS],

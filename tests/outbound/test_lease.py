@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import nats
 import pytest
-from nats.js.api import DiscardPolicy, StreamConfig
+from nats.js.api import StreamConfig
 
+from tests.support.state_stream import state_stream
 from worker.outbound.lease import MARGIN, TTL, Lease
 
 if TYPE_CHECKING:
@@ -27,16 +28,7 @@ BUCKET = "platform-state"
 
 
 def bucket(*, allow_msg_ttl: bool = True) -> StreamConfig:
-    return StreamConfig(
-        name=f"KV_{BUCKET}",
-        subjects=[f"$KV.{BUCKET}.>"],
-        max_msgs_per_subject=1,
-        allow_rollup_hdrs=True,
-        deny_delete=True,
-        allow_direct=False,
-        allow_msg_ttl=allow_msg_ttl,
-        discard=DiscardPolicy.NEW,
-    )
+    return state_stream(BUCKET, allow_msg_ttl=allow_msg_ttl)
 
 
 @pytest.fixture
