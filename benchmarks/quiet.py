@@ -6,7 +6,7 @@ from benchmarks.bed import broker, process
 from benchmarks.report import Row
 from benchmarks.servers import kubernetes_api
 
-APPS, EVENTS = 400, 8000
+APPS, EVENTS = 400, 12_000
 
 
 async def run() -> list[Row]:

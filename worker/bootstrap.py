@@ -67,6 +67,10 @@ def unaltered(adapters: Adapters) -> Adapters:
     return adapters
 
 
+#: New objects between two looks of the garbage collector; Python's own 700 means several looks per event.
+_YOUNG_OBJECTS = 20_000
+
+
 @dataclass(frozen=True, slots=True)
 class Outside:
     """Everything that reaches out of the process over one broker connection and one API session."""
@@ -196,9 +200,11 @@ async def run_worker(
         process.keep_asking(outside, background)
         handler = Pipeline(outside.adapters, settings.platform_instance, failpoint)
         await asyncio.to_thread(HeraWorkflowBuilder.warm)
-        # What was imported stays for ever: the collector need not look through it again and again.
+        # What was imported stays for ever: the collector need not look through it again and again. What an event
+        # makes has no cycles and goes by its own count, so looking seldom is enough.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_YOUNG_OBJECTS)
 
         async def verify(_: object) -> None:
             await outside.streams.verify()

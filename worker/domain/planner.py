@@ -284,6 +284,8 @@ class _Planner:
 
     def _teardown_tasks(self, unwanted: Sequence[ComponentRecord], applies: Sequence[Task]) -> list[Task]:
         """Tasks that take components away: services first, and nothing before its former users have let go of it."""
+        if not unwanted:
+            return []
         applied = {task.component: task for task in applies}
         users: dict[str, list[ComponentRecord]] = defaultdict(list)
         for known in self._known.values():

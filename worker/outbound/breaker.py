@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from contextlib import asynccontextmanager
 from enum import StrEnum
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from worker.errors import Misconfigured, Unavailable, WorkerError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import Callable, Coroutine
 
 _FIRST, _MOST = 0.5, 30.0
 #: Whoever asks must have got an answer by then, or the next one is let through.
@@ -48,6 +47,7 @@ class Breaker:
         system: Name of the system, as in ``Unavailable.system``.
         reason: Why it is open, ``""`` while it is closed.
         fix: What the operator has to change before it can close, ``""`` if it may close by itself.
+        epoch: How often it has opened: a call that began before tells nothing about the time after.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Breaker:
         self._dice = dice
         self._on_change = on_change
         self._failures = 0
-        self._epoch = 0
+        self.epoch = 0
         self._retry_at = 0.0
         self._delay = 0.0
         self._closed_at = float("-inf")
@@ -107,37 +107,38 @@ class Breaker:
             except TimeoutError:
                 continue
 
-    @asynccontextmanager
-    async def call(self) -> AsyncIterator[None]:
+    def call(self) -> _Call:
         """Wrap one call of the system: what it raises opens the breaker, any other end closes it.
 
-        Raises:
-            Unavailable: At once, without a call, while the breaker is open.
+        Entering it raises ``Unavailable`` at once, without a call, while the breaker is open.
         """
-        probing = self._error is not None
-        if self._error is not None:
-            if self._clock() < self._retry_at or self._asking:
-                raise self._refusal(self._error)
-            self._probe_until = self._clock() + _PROBE_SECONDS
-            self._asking = True
-        epoch = self._epoch
-        try:
-            yield
-        except Unavailable as failure:
-            self._fail(failure, epoch)
-            raise
-        except WorkerError:
+        return _Call(self)
+
+    def begin(self) -> bool:
+        """Let a call begin; return whether it is the one that asks.
+
+        Raises:
+            Unavailable: The breaker is open.
+        """
+        if self._error is None:
+            return False
+        if self._clock() < self._retry_at or self._asking:
+            raise self._refusal(self._error)
+        self._probe_until = self._clock() + _PROBE_SECONDS
+        self._asking = True
+        return True
+
+    def end(self, error: BaseException | None, *, epoch: int, probing: bool) -> None:
+        """Learn from the end of a call that began in ``epoch``."""
+        if isinstance(error, Unavailable):
+            self._fail(error, epoch)
+        elif error is None or isinstance(error, WorkerError):
             self._succeed(epoch)
-            raise
-        except BaseException:
+        else:
             # Cancelled, or a defect of ours: nothing is known of the system, and the next one may ask.
             self._probe_until = 0.0
-            raise
-        else:
-            self._succeed(epoch)
-        finally:
-            if probing:
-                self._asking = False
+        if probing:
+            self._asking = False
 
     def _may_probe(self) -> bool:
         now = self._clock()
@@ -151,7 +152,7 @@ class Breaker:
 
     def _fail(self, failure: Unavailable, epoch: int) -> None:
         now = self._clock()
-        if epoch != self._epoch:
+        if epoch != self.epoch:
             # It began before the breaker opened: the same outage, already counted.
             self._retry_at = max(self._retry_at, now + (failure.retry_after or 0.0))
             return
@@ -161,13 +162,13 @@ class Breaker:
         exponential = min(_FIRST * 2 ** min(self._failures - 1, 16), _MOST) * (0.8 + 0.4 * self._dice())
         self._delay = max(min(exponential, _MOST), failure.retry_after or 0.0)
         self._retry_at, self._probe_until = now + self._delay, 0.0
-        self._epoch += 1
+        self.epoch += 1
         self._error, self.reason = failure, str(failure).removeprefix(f"{self.system}: ")
         self.fix = failure.fix if isinstance(failure, Misconfigured) else ""
         self._tell(BreakerState.OPEN)
 
     def _succeed(self, epoch: int) -> None:
-        if self._error is None or epoch != self._epoch:
+        if self._error is None or epoch != self.epoch:
             return
         self._error, self.reason, self.fix = None, "", ""
         self._closed_at, self._probe_until = self._clock(), 0.0
@@ -178,6 +179,24 @@ class Breaker:
         self._changed = asyncio.Event()
         if self._on_change is not None:
             self._on_change(self.system, state)
+
+
+class _Call:
+    """One call; a class of its own, because every call of every system goes through it."""
+
+    __slots__ = ("_breaker", "_epoch", "_probing")
+
+    def __init__(self, breaker: Breaker) -> None:
+        self._breaker = breaker
+        self._probing = False
+        self._epoch = 0
+
+    def __enter__(self) -> None:
+        self._probing = self._breaker.begin()
+        self._epoch = self._breaker.epoch
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._breaker.end(error, epoch=self._epoch, probing=self._probing)
 
 
 class Breakers:
@@ -214,7 +233,7 @@ def guarded(
 
     @wraps(method)
     async def guard(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        async with self.breaker.call():
+        with self.breaker.call():
             return await method(self, *args, **kwargs)
 
     return guard

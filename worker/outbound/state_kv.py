@@ -32,8 +32,8 @@ TRIES_TTL = 86400
 #: What headers and subject add to a record on its way to the broker.
 _OVERHEAD = 1024
 _DELETED = b"KV-Operation"
-#: Records of which the decoded form is kept, some 20 KB each; what they say is always read from the broker.
-_REMEMBERED = 256
+#: Records of which the decoded form is kept, some 10 KB each; what they say is always read from the broker.
+_REMEMBERED = 1024
 #: Records that are asked for at the same time.
 _AT_ONCE = 64
 

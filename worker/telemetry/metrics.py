@@ -6,7 +6,6 @@ A registry of its own, so that two workers in one process (as in tests) do not s
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -18,7 +17,8 @@ from worker.domain.classify import TYPES
 from worker.telemetry import logs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from worker.domain.events import Event
 
@@ -86,11 +86,9 @@ class Metrics:
         """Tell ``value`` at each scrape under ``platform_worker_<name>``; the unit is the name's last word."""
         Gauge(f"{_PREFIX}_{name}", description, registry=self.registry).set_function(value)
 
-    @contextmanager
-    def about(self, event: Event) -> Iterator[None]:
+    def about(self, event: Event) -> AbstractContextManager[None]:
         """Put the event's id, application and generation on every log line inside the block."""
-        with logs.context(event=event.id, application=str(event.app), generation=event.order.number):
-            yield
+        return logs.context(event=event.id, application=str(event.app), generation=event.order.number)
 
     def disposed(self, disposition: str) -> None:
         """Count one event that came to its end."""

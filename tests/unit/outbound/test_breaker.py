@@ -31,12 +31,11 @@ class Bench:
         )
 
     async def fail(self, error: Exception | None = None) -> None:
-        with pytest.raises(Unavailable):
-            async with self.breaker.call():
-                raise error or Unavailable("kubernetes", "gone")
+        with pytest.raises(Unavailable), self.breaker.call():
+            raise error or Unavailable("kubernetes", "gone")
 
     async def succeed(self) -> None:
-        async with self.breaker.call():
+        with self.breaker.call():
             pass
 
 
@@ -58,9 +57,8 @@ async def test_one_failure_opens_it_and_calls_are_refused_without_being_made(ben
 
     assert bench.breaker.state is BreakerState.OPEN
     assert not bench.breaker.admits
-    with pytest.raises(Unavailable, match="gone") as caught:
-        async with bench.breaker.call():
-            pytest.fail("a call was made")
+    with pytest.raises(Unavailable, match="gone") as caught, bench.breaker.call():
+        pytest.fail("a call was made")
     assert caught.value.retry_after == 0.5
 
 
@@ -92,9 +90,8 @@ async def test_failing_again_at_once_is_a_relapse(bench: Bench) -> None:
 async def test_chance_spreads_the_delays() -> None:
     for dice, delay in ((0.0, 0.4), (1.0, 0.6)):
         breaker = Breaker("nats", clock=lambda: 0.0, dice=lambda dice=dice: dice)  # type: ignore[misc]
-        with pytest.raises(Unavailable):
-            async with breaker.call():
-                raise Unavailable("nats", "gone")
+        with pytest.raises(Unavailable), breaker.call():
+            raise Unavailable("nats", "gone")
         assert breaker._retry_at == pytest.approx(delay)
 
 
@@ -109,7 +106,7 @@ async def test_what_the_server_asked_for_is_honoured(bench: Bench) -> None:
 
 async def test_one_outage_is_counted_once_however_many_calls_it_hits(bench: Bench) -> None:
     async def slow(go: asyncio.Event) -> None:
-        async with bench.breaker.call():
+        with bench.breaker.call():
             await go.wait()
             raise Unavailable("kubernetes", "gone", retry_after=3)
 
@@ -150,11 +147,10 @@ async def test_one_waiter_asks_and_the_others_follow_its_success(bench: Bench) -
 async def test_only_one_call_asks_at_a_time(bench: Bench) -> None:
     await bench.fail()
     bench.clock.now += 0.5
-    async with bench.breaker.call():
+    with bench.breaker.call():
         for _ in range(3):
-            with pytest.raises(Unavailable, match="not asked again yet"):
-                async with bench.breaker.call():
-                    pytest.fail("a second call was made")
+            with pytest.raises(Unavailable, match="not asked again yet"), bench.breaker.call():
+                pytest.fail("a second call was made")
     await bench.succeed()
 
 
@@ -183,9 +179,8 @@ async def test_a_cancelled_or_broken_probe_lets_the_next_one_ask(bench: Bench) -
         await bench.fail()
         bench.clock.now = bench.breaker._retry_at
         await bench.breaker.wait()
-        with pytest.raises(type(failure)):
-            async with bench.breaker.call():
-                raise failure
+        with pytest.raises(type(failure)), bench.breaker.call():
+            raise failure
         assert bench.breaker.admits
         assert bench.breaker.state is BreakerState.HALF_OPEN
 
@@ -194,9 +189,8 @@ async def test_a_cancelled_or_broken_probe_lets_the_next_one_ask(bench: Bench) -
 async def test_an_answer_about_the_event_closes_it(bench: Bench, error: Exception) -> None:
     await bench.fail()
     bench.clock.now += 0.5
-    with pytest.raises(type(error)):
-        async with bench.breaker.call():
-            raise error
+    with pytest.raises(type(error)), bench.breaker.call():
+        raise error
     assert bench.breaker.state is BreakerState.CLOSED
     assert bench.changes == [BreakerState.OPEN, BreakerState.CLOSED]
 
@@ -205,7 +199,7 @@ async def test_a_success_that_began_before_the_outage_does_not_close_it(bench: B
     go = asyncio.Event()
 
     async def slow() -> None:
-        async with bench.breaker.call():
+        with bench.breaker.call():
             await go.wait()
 
     call = asyncio.create_task(slow())
@@ -221,9 +215,8 @@ async def test_misconfiguration_tells_the_way_out(bench: Bench) -> None:
     breakers = Breakers(Breaker("nats"), bench.breaker)
     assert breakers.unready == "kubernetes: 403 (fix: add a Role)"
     assert not breakers.open
-    with pytest.raises(Misconfigured) as caught:
-        async with bench.breaker.call():
-            pass
+    with pytest.raises(Misconfigured) as caught, bench.breaker.call():
+        pass
     assert caught.value.fix == "add a Role"
 
     bench.clock.now += 1

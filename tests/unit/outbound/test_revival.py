@@ -20,16 +20,15 @@ class System:
         self.calls = 0
 
     async def ask(self) -> None:
-        async with self.breaker.call():
+        with self.breaker.call():
             self.calls += 1
             if self.calls <= self.away:
                 raise Unavailable("kubernetes", "away")
 
 
 async def _open(breaker: Breaker, error: Unavailable) -> None:
-    with pytest.raises(Unavailable):
-        async with breaker.call():
-            raise error
+    with pytest.raises(Unavailable), breaker.call():
+        raise error
 
 
 async def test_it_asks_until_the_system_answers() -> None:
