@@ -297,7 +297,7 @@ flat_template='{{define "walk"}}{{$type := printf "%T" .}}{{if eq $type "map[str
 {{else}}= {{.}}
 {{end}}{{end}}{{template "walk" .}}'
 
-# Paths and values, one to a line; without what the API server adds for itself, and without the status.
+# Paths and values, one to a line.
 flatten() {
     awk '
         /^> / { part[++depth] = substr($0, 3) }
@@ -305,18 +305,21 @@ flatten() {
         /^= / {
             path = ""
             for (i = 1; i <= depth; i++) path = path part[i]
-            if (path ~ /^\.status/ || path ~ /^\.metadata\.(uid|resourceVersion|generation|creationTimestamp|managedFields)/) next
-            if (path ~ /^\.metadata\.annotations\.kubectl\.kubernetes\.io\/last-applied-configuration$/) next
             print path " " substr($0, 3)
         }'
 }
 
-# snapshot KIND NAME [FILE]: keeps an object as it is now, as a file of paths and values. Sets $looked_at and $subject.
+# snapshot KIND NAME [FILE]: keeps an object as it is now, as a file of paths and values, without its status and what the API
+# server notes for itself ($work/everything has that too). Sets $looked_at and $subject.
 snapshot() {
-    subject=$1/$2 looked_at=${3:-$work/snapshot}
+    subject=${1%%.*}/$2 looked_at=${3:-$work/snapshot}
     kubectl get "$1" "$2" --namespace "$namespace" --output "go-template=$flat_template" >"$work/walk" ||
         abort "$subject can't be read"
-    flatten <"$work/walk" >"$looked_at"
+    flatten <"$work/walk" >"$work/everything"
+    sed '/^\.status/d
+        /^\.metadata\.\(uid\|resourceVersion\|generation\|creationTimestamp\|managedFields\)/d
+        /^\.metadata\.annotations\.kubectl\.kubernetes\.io\/last-applied-configuration/d
+    ' "$work/everything" >"$looked_at"
 }
 
 # value PATH: its value in the snapshot, texts in quotes; nothing if it is not there.
