@@ -63,7 +63,7 @@ class Broker:
         await self.js.publish(f"$KV.{names.STATE_BUCKET}.lease.default", b'{"holder":"another replica"}')
 
     async def drain_rate(self, events: int, within: float = 600.0) -> float:
-        """Return events per second between the first quarter (processes have warmed up then) and the last twentieth of what waits."""
+        """Return events per second between the first quarter, when all have warmed up, and the last twentieth."""
         marks: dict[str, tuple[float, int]] = {}
         end = time.monotonic() + within
         while time.monotonic() < end:

@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 #: Name of things that do not exist, for calls that only want to know whether a system answers.
 _NOBODY = "nobody"
+#: New objects between two looks of the garbage collector; Python's own 700 means several looks per event.
+_YOUNG_OBJECTS = 20_000
 
 __all__ = ["apply_streams", "run_observer", "run_worker"]
 
@@ -65,10 +67,6 @@ __all__ = ["apply_streams", "run_observer", "run_worker"]
 def unaltered(adapters: Adapters) -> Adapters:
     """Return the adapters as they are; a crash test that plants a fault passes another function."""
     return adapters
-
-
-#: New objects between two looks of the garbage collector; Python's own 700 means several looks per event.
-_YOUNG_OBJECTS = 20_000
 
 
 @dataclass(frozen=True, slots=True)

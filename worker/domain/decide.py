@@ -211,7 +211,8 @@ def _compare(wish: Wish, event: Event, neighbours: Mapping[str, Record], instanc
         plan = ORCHESTRATOR.plan(record, wish.specs, neighbours, context)
     except NotYetProvided as missing:
         return Postpone("waiting-for-provider", str(missing))
-    plan = replace(plan, skipped=tuple(wish.notes.skipped), warnings=tuple(wish.notes.warnings))
+    if wish.notes.skipped or wish.notes.warnings:
+        plan = replace(plan, skipped=tuple(wish.notes.skipped), warnings=tuple(wish.notes.warnings))
     if not plan.tasks:
         return _nothing_to_run(wish, event, plan)
     if not wish.reconcile and _in_progress(record, plan):

@@ -48,8 +48,10 @@ class PatternOrchestrator:
         if recalled is not None:
             return Normalised(list(recalled.specs), digests=recalled.digests)
         found = normalise(event, record, neighbours, self.get_handler)
-        if not (found.problems or found.skipped or found.warnings):
-            found.specs = self.sort(found.specs)
+        if found.problems:
+            return found
+        found.specs = self.sort(found.specs)
+        if not (found.skipped or found.warnings):
             found.digests = {spec.identity: digest(spec, event.settings) for spec in found.specs}
             self._memo.keep(event, Resolved(tuple(found.specs), found.digests))
         return found

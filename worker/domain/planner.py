@@ -76,7 +76,7 @@ def make_plan(
 
     Args:
         record: What is known of the application.
-        specs: What is wanted; its dependencies are free of cycles.
+        specs: What is wanted, in the order of provisioning.
         neighbours: Records of the namespace's other applications, where references or referrers lead there.
         context: What the plan is made for.
         get_handler: Finds the handler of a component type.
@@ -84,7 +84,7 @@ def make_plan(
     Raises:
         NotYetProvided: A reference leads to a component of another application that has not been provisioned.
     """
-    return _Planner(record, sequence(specs), neighbours, context, get_handler).plan()
+    return _Planner(record, specs, neighbours, context, get_handler).plan()
 
 
 class _Planner:

@@ -20,6 +20,7 @@ class Wish:
     """What the event wants, and the record that it wants it of.
 
     Attributes:
+        specs: The wanted components, in the order of provisioning.
         reconcile: Run also what is applied; only the components ``only``, if there are any.
         deletes: Nothing is to be left of the application.
     """
@@ -60,14 +61,21 @@ def _retry(record: Record, event: Event, current: Sequence[ComponentSpec]) -> Wi
     unknown = _unknown_names(record, event, [c.spec for c in record.components])
     if unknown is not None:
         return unknown
-    return Wish(record, current, record.settings, reconcile=event.reconcile, only=event.only, deletes=not current)
+    return Wish(
+        record,
+        ORCHESTRATOR.sort(current),
+        record.settings,
+        reconcile=event.reconcile,
+        only=event.only,
+        deletes=not current,
+    )
 
 
 def _removal(record: Record, event: Event, current: Sequence[ComponentSpec]) -> Wish:
     unknown = _unknown_names(record, event, current)
     if unknown is not None:
         return unknown
-    rest = [spec for spec in current if event.only and spec.name not in event.only]
+    rest = ORCHESTRATOR.sort(spec for spec in current if event.only and spec.name not in event.only)
     for spec in rest:
         for name, ref in spec.references.items():
             if ref.kind is ReferenceKind.SIBLING and ref.name in event.only:
