@@ -1,8 +1,8 @@
 #!/bin/sh
-# Writes platform/04-apis/schemas/eventdrivenservice.schema.json (JSON Schema, Draft 2020-12) from the definition (XRD).
+# Writes the JSON Schema (Draft 2020-12) of each claim in platform/04-apis/schemas from its definition (XRD).
 #
-#   scripts/publish-schema.sh           write it
-#   scripts/publish-schema.sh --check   only compare; exit 1 if the published one is not that of the definition
+#   scripts/publish-schema.sh           write them
+#   scripts/publish-schema.sh --check   only compare; exit 1 if a published one is not that of its definition
 #
 # Needs Python 3.11 with PyYAML: the project's environment (`make check` makes it), else the python3 on PATH.
 set -eu

@@ -1,21 +1,22 @@
 #!/bin/sh
-# Checks EventDrivenService claims without a cluster, as the API server would: schema, unique names, CEL rules.
+# Checks claims of the platform APIs without a cluster, as the API server would: schema, unique names, CEL rules.
 #
 #   scripts/validate-claim.sh FILE…
 #   scripts/validate-claim.sh --install     only install the packages, and print their folder
 #
-# A file may hold several YAML documents; objects of other kinds are left alone. One line per claim or error:
+# A file may hold several YAML documents, of any of the kinds in platform/04-apis/schemas; other objects are left alone. One line per claim or error:
 # FILE:LINE: PATH: what is wrong and what is allowed. Exit code 0 all valid, 1 something is not, 2 wrong usage or not able to tell.
 # Needs Node 18 or newer. The first run installs the pinned packages into $XDG_CACHE_HOME (~/.cache), nothing into the tree.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 validator=$here/claim-validator
-schema=${CLAIM_SCHEMA:-$here/../platform/04-apis/schemas/eventdrivenservice.schema.json}
+# A schema, or a folder of them.
+schemas=${CLAIM_SCHEMA:-$here/../platform/04-apis/schemas}
 installing=
 
 usage() {
-    printf 'usage: %s FILE… | --install\n\nChecks EventDrivenService claims against the published schema.\n' "$(basename -- "$0")"
+    printf 'usage: %s FILE… | --install\n\nChecks claims of the platform APIs against the published schemas.\n' "$(basename -- "$0")"
 }
 
 fail() {
@@ -55,7 +56,7 @@ esac
 for file; do
     [ -f "$file" ] && [ -r "$file" ] || fail "$file is not a readable file"
 done
-[ -r "$schema" ] || fail "$schema is missing: run scripts/publish-schema.sh"
+[ -r "$schemas" ] || fail "$schemas is missing: run scripts/publish-schema.sh"
 command -v node >/dev/null || fail 'node is not on PATH: install Node 18 or newer'
 command -v npm >/dev/null || fail 'npm is not on PATH: it comes with Node'
 node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 18 ? 1 : 0)' ||
@@ -69,4 +70,4 @@ if [ $# -eq 0 ]; then
     printf '%s\n' "$folder"
     exit 0
 fi
-node "$folder/validate.mjs" "$schema" "$@"
+node "$folder/validate.mjs" "$schemas" "$@"

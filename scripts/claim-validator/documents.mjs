@@ -8,19 +8,18 @@ import { LineCounter, isMap, isSeq, parseAllDocuments } from 'yaml';
 const FLOAT = /^[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)$/;
 const FLOAT_WITH_EXPONENT = /^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$/;
 
-const GROUP = 'platform.bizmatters.io/';
-
 /**
  * @typedef {{file: string, name: string, value: unknown, line: (path: (string|number)[]) => number}} Claim
  * @typedef {{file: string, line: number, message: string}} Problem
  */
 
 /**
- * Read one file. Objects of other groups (a Role beside the claim) are left alone.
+ * Read one file. Objects that are no claims (a Role beside one) are left alone.
  * @param {string} file path of the file
+ * @param {(apiVersion: string, kind: string) => boolean} isClaim whether an object is one of the platform's claims
  * @returns {{claims: Claim[], others: number, problems: Problem[]}}
  */
-export function read(file) {
+export function read(file, isClaim) {
   const lines = new LineCounter();
   const text = readFileSync(file, 'utf8');
   const documents = parseAllDocuments(text, {
@@ -45,16 +44,19 @@ export function read(file) {
         problems.push({ file, line: lines.linePos(node.range[0]).line, message: failure.message });
         continue;
       }
-      if (isOther(value)) {
+      const { apiVersion, kind } = value ?? {};
+      // What does not even say what it is was meant to be a claim, as far as anybody can tell.
+      const says = typeof apiVersion === 'string' && typeof kind === 'string';
+      if (says && !isClaim(apiVersion, kind)) {
         others += 1;
         continue;
       }
-      const name = `EventDrivenService/${value?.metadata?.name ?? '?'}`;
+      const name = `${typeof kind === 'string' ? kind : '?'}/${value?.metadata?.name ?? '?'}`;
       claims.push({ file, name, value, line: (path) => lineOf(node, path, lines) });
     }
   }
   if (claims.length === 0 && problems.length === 0) {
-    problems.push({ file, line: 1, message: 'no EventDrivenService in this file' });
+    problems.push({ file, line: 1, message: 'no claim in this file' });
   }
   return { claims, others, problems };
 }
@@ -76,12 +78,6 @@ function objects(contents) {
     return contents.get('items').items;
   }
   return [contents];
-}
-
-function isOther(value) {
-  const { apiVersion, kind } = value ?? {};
-  if (typeof apiVersion !== 'string' || typeof kind !== 'string') return false;
-  return !apiVersion.startsWith(GROUP) && kind !== 'EventDrivenService';
 }
 
 /** The line of the deepest part of `path` that is written down. */

@@ -1,4 +1,4 @@
-// What the API server does with a claim and JSON Schema has no words for: defaults, unique keys of lists, CEL rules.
+// What the API server does with a claim and JSON Schema has no words for: defaults, unique items and keys of lists, CEL rules.
 // All of it is read from the x-kubernetes-* keywords of the published schema, so there is no second list of rules.
 
 import { Environment } from '@marcbachmann/cel-js';
@@ -43,13 +43,14 @@ export function violations(schema, value, path = []) {
 
 function duplicates(schema, value, path) {
   const keys = schema['x-kubernetes-list-map-keys'];
-  if (!keys || !Array.isArray(value)) return [];
+  const unique = schema['x-kubernetes-list-type'] === 'set';
+  if (!(keys || unique) || !Array.isArray(value)) return [];
   const seen = new Set();
   const found = [];
   value.forEach((item, index) => {
-    const identity = JSON.stringify(keys.map((key) => item[key]));
+    const identity = JSON.stringify(unique ? item : keys.map((key) => item[key]));
     if (seen.has(identity)) {
-      const named = keys.map((key) => `${key} ${JSON.stringify(item[key])}`).join(', ');
+      const named = unique ? `value ${identity}` : keys.map((key) => `${key} ${JSON.stringify(item[key])}`).join(', ');
       found.push({ path: [...path, index], message: `duplicate: there is one with ${named} before it` });
     }
     seen.add(identity);

@@ -1,8 +1,8 @@
-// Checks claims against the published schema with ajv-cli, then against the rules that JSON Schema has no words for.
-// Called by validate-claim.sh: node validate.mjs SCHEMA FILE…; exit 0 all valid, 1 something is not, 2 it cannot be told.
+// Checks claims against their published schemas with ajv-cli, then against the rules that JSON Schema has no words for.
+// Called by validate-claim.sh: node validate.mjs SCHEMAS FILE…; exit 0 all valid, 1 something is not, 2 it cannot be told.
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -10,11 +10,12 @@ import { fileURLToPath } from 'node:url';
 import { read } from './documents.mjs';
 import { explained, written } from './messages.mjs';
 import { violations, withDefaults } from './rules.mjs';
+import { choose, isKnown, load } from './schemas.mjs';
 
 const KEYWORDS = fileURLToPath(new URL('./keywords.cjs', import.meta.url));
 
 /**
- * Run ajv-cli once for all claims.
+ * Run ajv-cli once for all claims of a kind.
  * @param {object} schema
  * @param {unknown[]} values
  * @returns {object[][]} errors of each value
@@ -50,8 +51,8 @@ function schemaErrors(schema, values) {
   }
 }
 
-/** What is wrong with each claim: by the schema, or if it fits that, by the rules. */
-function judge(schema, claims) {
+/** What is wrong with each claim of a kind: by the schema, or if it fits that, by the rules. */
+function judgeKind(schema, claims) {
   const values = claims.map((claim) => withDefaults(schema, claim.value));
   const errors = schemaErrors(schema, values);
   return claims.map((claim, index) =>
@@ -61,12 +62,27 @@ function judge(schema, claims) {
   );
 }
 
-function main([schemaFile, ...files]) {
-  let schema;
+/** What is wrong with each claim, by the schema of its kind. */
+function judge(known, claims) {
+  const problems = new Map();
+  const bySchema = new Map();
+  for (const claim of claims) {
+    const { schema, problem } = choose(known, claim.value);
+    if (problem) problems.set(claim, [problem]);
+    else bySchema.set(schema, [...(bySchema.get(schema) ?? []), claim]);
+  }
+  for (const [schema, group] of bySchema) {
+    judgeKind(schema, group).forEach((found, index) => problems.set(group[index], found));
+  }
+  return claims.map((claim) => problems.get(claim));
+}
+
+function main([schemas, ...files]) {
+  let known;
   let contents;
   try {
-    schema = JSON.parse(readFileSync(schemaFile, 'utf8'));
-    contents = files.map(read);
+    known = load(schemas);
+    contents = files.map((file) => read(file, (apiVersion, kind) => isKnown(known, apiVersion, kind)));
   } catch (error) {
     console.error(`validate-claim: ${error.message}`);
     return 2;
@@ -77,7 +93,7 @@ function main([schemaFile, ...files]) {
     console.error(`${file}:${line}: ${message}`);
     wrong += 1;
   }
-  judge(schema, claims).forEach((problems, index) => {
+  judge(known, claims).forEach((problems, index) => {
     const { file, name, line } = claims[index];
     if (problems.length === 0) console.log(`${file}:${line([])}: ${name} is valid`);
     else wrong += 1;

@@ -1,4 +1,4 @@
-"""The API server that knows both kinds of the platform API, and the packages that validate-claim.sh installs."""
+"""The API server that knows the kinds of all platform APIs, and the packages that validate-claim.sh installs."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tools.platform_api.crds import ROOT, claim_crd, composite_crd, load_definition
+from tools.platform_api.apis import APIS, ROOT
+from tools.platform_api.crds import claim_crd, composite_crd, load_definition
 
 if TYPE_CHECKING:
     from tests.support.control_plane import ControlPlane
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?fieldValidation=Strict"
-API = "/apis/platform.bizmatters.io/v1alpha1"
 _TIMEOUT = 30.0
 _POLL = 0.05
 
 
 @pytest.fixture(scope="session")
 def platform_api(control_plane: ControlPlane) -> ControlPlane:
-    """A real API server with the CRDs that Crossplane would make of the definition."""
-    definition = load_definition()
-    for crd in (composite_crd(definition), claim_crd(definition)):
-        control_plane.expect(201, "POST", CRDS, crd)
+    """A real API server with the CRDs that Crossplane would make of the definitions."""
+    served = []
+    for api in APIS:
+        definition = load_definition(api)
+        for crd in (composite_crd(definition), claim_crd(definition)):
+            control_plane.expect(201, "POST", CRDS, crd)
+            version = f"{api.group}/{crd['spec']['versions'][0]['name']}"
+            names, claim = crd["spec"]["names"], crd["spec"]["scope"] == "Namespaced"
+            collection = f"/apis/{version}/{'namespaces/default/' if claim else ''}{names['plural']}"
+            served.append((collection, {"apiVersion": version, "kind": names["kind"], "metadata": {"name": "probe"}}))
     deadline = time.monotonic() + _TIMEOUT
-    for collection in ("xeventdrivenservices", "namespaces/default/eventdrivenservices"):
+    for collection, probe in served:
         # An empty object is invalid as soon as its kind is served, and is not found before.
-        while control_plane.request("POST", f"{API}/{collection}?dryRun=All", _probe(collection)).status == 404:
+        while control_plane.request("POST", f"{collection}?dryRun=All", probe).status == 404:
             assert time.monotonic() < deadline, f"{collection} is not served after {_TIMEOUT:g} s"
             time.sleep(_POLL)
     return control_plane
-
-
-def _probe(collection: str) -> dict[str, object]:
-    kind = "XEventDrivenService" if collection.startswith("x") else "EventDrivenService"
-    return {"apiVersion": "platform.bizmatters.io/v1alpha1", "kind": kind, "metadata": {"name": "probe"}}
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Every constraint that the definition puts on the spec of a claim, each with a name and a way to take it out.
+"""Every constraint that a definition puts on the spec of a claim, each with a name and a way to take it out.
 
 So a test can ask of each one whether anything would notice if it were gone.
 """
@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 Schema = dict[str, Any]
 
 _SIMPLE = (
-    "type", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "maxProperties",
-    "x-kubernetes-list-map-keys", "x-kubernetes-int-or-string",
+    "type", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "minProperties",
+    "maxProperties", "x-kubernetes-list-map-keys", "x-kubernetes-int-or-string",
 )  # fmt: skip
 #: Words of a schema that forbid nothing.
 _HARMLESS = frozenset(
-    {"description", "default", "properties", "items", "additionalProperties", "x-kubernetes-list-type"}
-)
+    {
+        "description", "default", "properties", "items", "additionalProperties", "nullable", "x-kubernetes-list-type",
+        "x-kubernetes-preserve-unknown-fields",
+    }
+)  # fmt: skip
+_LIST_TYPE = "x-kubernetes-list-type"
 _RULES = "x-kubernetes-validations"
 #: Crossplane puts it into the CRD whether the definition says so or not.
 _CROSSPLANES = frozenset({"spec: type"})
@@ -71,6 +75,8 @@ def _of(schema: Schema, field: str, place: tuple[str, ...]) -> Iterator[Constrai
     for keyword in _SIMPLE:
         if keyword in schema:
             yield Constraint(field, keyword, place)
+    if schema.get(_LIST_TYPE) == "set":
+        yield Constraint(field, _LIST_TYPE, place)
     for name in schema.get("required", []):
         yield Constraint(field, f"required {name}", place)
     for index in range(len(schema.get(_RULES, []))):

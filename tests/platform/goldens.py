@@ -1,4 +1,4 @@
-"""The golden renders of the platform API, and the proof that one belongs to the present definition and Composition.
+"""The golden renders of the platform APIs, and the proof that one belongs to the present definition and Composition.
 
 Whoever has no Crossplane at hand still has to see that a golden is stale: each carries a digest over all that decides
 it, its own text included. Prose is left out: comments, and the descriptions in the schema.
@@ -11,12 +11,15 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-API = Path(__file__).resolve().parents[2] / "platform" / "04-apis"
+from tools.platform_api.apis import EVENT_DRIVEN_SERVICE, Api
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 #: The renderer, beside the functions; their versions are those of `prerequisites/functions.yaml`.
 CROSSPLANE_VERSION = "v2.2.4"
 COMMAND = "platform/04-apis/tests/render.sh"
@@ -40,23 +43,28 @@ class GoldenError(Exception):
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the platform API is; tests of this module point it at a copy.
+    """Where the cases and goldens of one API are; tests of this module point it at a copy.
 
     Attributes:
-        root: The folder `platform/04-apis`.
+        api: The API.
     """
 
-    root: Path = API
+    api: Api = EVENT_DRIVEN_SERVICE
+
+    @property
+    def root(self) -> Path:
+        """The folder `platform/04-apis`."""
+        return self.api.root
 
     @property
     def definition(self) -> Path:
         """The CompositeResourceDefinition."""
-        return self.root / "definitions" / "xeventdrivenservices.yaml"
+        return self.api.definition
 
     @property
     def composition(self) -> Path:
         """The Composition."""
-        return self.root / "compositions" / "event-driven-service-composition.yaml"
+        return self.api.composition
 
     @property
     def functions(self) -> Path:
@@ -65,16 +73,16 @@ class Layout:
 
     def case(self, name: str) -> Path:
         """Return the file that says what is rendered: an example for users, or a case of the tests."""
-        example = self.root / "examples" / f"{name}.yaml"
-        return example if example.is_file() else self.root / "tests" / "cases" / f"{name}.yaml"
+        example = self.api.examples / f"{name}.yaml"
+        return example if example.is_file() else self.api.tests / "cases" / f"{name}.yaml"
 
     def golden(self, name: str) -> Path:
         """Return the file that keeps what was rendered."""
-        return self.root / "tests" / "golden" / f"{name}.yaml"
+        return self.api.tests / "golden" / f"{name}.yaml"
 
     def cases(self) -> list[str]:
         """Return the names of all cases, the examples among them."""
-        folders = (self.root / "examples", self.root / "tests" / "cases")
+        folders = (self.api.examples, self.api.tests / "cases")
         return sorted(path.stem for folder in folders for path in folder.glob("*.yaml"))
 
     def goldens(self) -> list[str]:
@@ -95,8 +103,23 @@ def load_all(path: Path) -> list[dict[str, Any]]:
 
 def claim_of(layout: Layout, name: str) -> dict[str, Any]:
     """Return the claim of a case."""
-    (claim,) = (document for document in load_all(layout.case(name)) if document["kind"] == "EventDrivenService")
+    (claim,) = (document for document in load_all(layout.case(name)) if _is_claim(layout, document))
     return claim
+
+
+def observed_of(layout: Layout, name: str) -> list[dict[str, Any]]:
+    """Return what Crossplane observes in a case: the other documents of its file that name a composed resource."""
+    return [document for document in load_all(layout.case(name)) if _composed_as(document)]
+
+
+def _is_claim(layout: Layout, document: dict[str, Any]) -> bool:
+    return bool(document["kind"] == layout.api.kind and not _composed_as(document))
+
+
+def _composed_as(document: dict[str, Any]) -> str:
+    """Return the name that a composed resource has in the Composition; empty for other documents."""
+    annotations: dict[str, str] = document.get("metadata", {}).get("annotations", {})
+    return annotations.get("crossplane.io/composition-resource-name", "")
 
 
 def seal(layout: Layout, name: str, output: str) -> str:
@@ -120,7 +143,7 @@ def unseal(layout: Layout, name: str) -> str:
     if text != seal(layout, name, output):
         raise GoldenError(
             f"golden/{name}.yaml was edited, or it is older than the definition, the Composition, its case or the "
-            f"versions of the functions: run {COMMAND} {name}"
+            f"versions of the functions: run {_command(layout, name)}"
         )
     return output
 
@@ -138,26 +161,33 @@ def _split(layout: Layout, name: str) -> tuple[str, str]:
     """Return the text of a golden file and the part of it that was rendered."""
     path = layout.golden(name)
     if not path.is_file():
-        raise GoldenError(f"golden/{name}.yaml is missing: run {COMMAND} {name}")
+        raise GoldenError(f"golden/{name}.yaml is missing: run {_command(layout, name)}")
     text = _text(path)
     header = _HEADER.match(text)
     if header is None:
-        raise GoldenError(f"golden/{name}.yaml does not begin as the renderer writes it: run {COMMAND} {name}")
+        raise GoldenError(f"golden/{name}.yaml does not begin as the renderer writes it: run {_command(layout, name)}")
     return text, text[header.end() :]
+
+
+def _command(layout: Layout, name: str) -> str:
+    return f"{COMMAND} --api {layout.api.plural} {name}"
+
+
+def composed(output: str) -> dict[str, dict[str, Any]]:
+    """Return all rendered resources, of whatever kind, by the name of the composed resource."""
+    documents = (document for document in yaml.safe_load_all(output) if document)
+    return {_composed_as(document): document for document in documents if _composed_as(document)}
 
 
 def objects(output: str) -> dict[str, dict[str, Any]]:
     """Return the rendered Objects by the name of the composed resource."""
-    documents = [document for document in yaml.safe_load_all(output) if document and document["kind"] == "Object"]
-    return {
-        document["metadata"]["annotations"]["crossplane.io/composition-resource-name"]: document
-        for document in documents
-    }
+    return {name: document for name, document in composed(output).items() if document["kind"] == "Object"}
 
 
-def composite(output: str) -> dict[str, Any]:
+def composite(output: str, api: Api = EVENT_DRIVEN_SERVICE) -> dict[str, Any]:
     """Return the rendered composite resource, which is its status."""
-    (found,) = (document for document in yaml.safe_load_all(output) if document["kind"] == "XEventDrivenService")
+    documents = yaml.safe_load_all(output)
+    (found,) = (found for found in documents if found["kind"] == api.composite_kind and not _composed_as(found))
     return dict(found)
 
 

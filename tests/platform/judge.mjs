@@ -1,4 +1,4 @@
-// Judges many claims, each by its own schema, in one process: node judge.mjs FOLDER < [{schema, claim}, …]
+// Judges many claims in one process: node judge.mjs FOLDER < {schemas: [schema, …], cases: [{schema: index, claim}, …]}
 // with the modules of the installed validator in FOLDER. Prints for each claim the list of complaints.
 
 import { createRequire } from 'node:module';
@@ -14,11 +14,14 @@ const { violations, withDefaults } = await import(pathToFileURL(join(folder, 'ru
 
 let input = '';
 for await (const chunk of process.stdin) input += chunk;
-const verdicts = JSON.parse(input).map(({ schema, claim }) => {
-  const ajv = new Ajv({ allErrors: true, strict: true, strictTypes: false, strictRequired: false });
-  addKeywords(ajv);
+const { schemas, cases } = JSON.parse(input);
+// One for all: each new one would compile the meta-schema again. Whether they are schemas at all, other tests look.
+const ajv = new Ajv({ allErrors: true, strict: true, strictTypes: false, strictRequired: false, validateSchema: false });
+addKeywords(ajv);
+const compiled = schemas.map((schema) => ajv.compile(schema));
+const verdicts = cases.map(({ schema: index, claim }) => {
+  const [schema, validate] = [schemas[index], compiled[index]];
   const value = withDefaults(schema, claim);
-  const validate = ajv.compile(schema);
   const problems = validate(value)
     ? violations(schema, value)
     : validate.errors.map((error) => explained(error, schema));

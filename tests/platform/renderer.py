@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
-from tests.platform.goldens import claim_of, load_all
+from tests.platform.goldens import claim_of, load_all, observed_of
 from tests.support.processes import ServerProcess
 from worker.dev.loopback import LOOPBACK, free_port
 
@@ -90,25 +90,37 @@ class Renderer:
         Raises:
             RendererError: it makes nothing of it.
         """
-        observed = [document for document in load_all(self._layout.case(name)) if document["kind"] == "Object"]
-        return self.compose(claim_of(self._layout, name), observed)
+        return self.render_case(self._layout, name)
+
+    def render_case(self, layout: Layout, name: str) -> str:
+        """Return what Crossplane makes of a case of any API whose functions are those of this renderer.
+
+        Raises:
+            RendererError: it makes nothing of it.
+        """
+        return self.compose(claim_of(layout, name), observed_of(layout, name), layout=layout)
 
     def compose(
-        self, claim: dict[str, Any], observed: Sequence[dict[str, Any]] = (), composition: object = None
+        self,
+        claim: dict[str, Any],
+        observed: Sequence[dict[str, Any]] = (),
+        composition: object = None,
+        layout: Layout | None = None,
     ) -> str:
         """Return what Crossplane makes of any claim, given what it observes, and perhaps by another Composition.
 
         Raises:
             RendererError: it makes nothing of it.
         """
+        layout = layout or self._layout
         files = [
             self._write("composite", composite_of(claim)),
-            self._layout.composition,
+            layout.composition,
             self._folder / "functions.yaml",
         ]
         if composition is not None:
             files[1] = self._write("composition", composition)
-        options = [f"--xrd={self._layout.definition}", "--include-function-results", f"--timeout={_TIMEOUT}s"]
+        options = [f"--xrd={layout.definition}", "--include-function-results", f"--timeout={_TIMEOUT}s"]
         if observed:
             options.append(f"--observed-resources={self._write('observed', *observed)}")
         command = [self._programs["crossplane"], "render", *map(str, files), *options]

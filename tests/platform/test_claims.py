@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.platform import fixtures
-from tools.platform_api.crds import FOLDER
+from tools.platform_api.apis import FOLDER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from tests.support.control_plane import ControlPlane
     from tests.support.control_plane_api import Answer
 
-API = "/apis/platform.bizmatters.io/v1alpha1"
 _UNKNOWN = re.compile(r'unknown field "([^"]+)"')
 
 
 def _create(api: ControlPlane, claim: dict[str, Any], collection: str) -> Answer:
     """Create without a trace; unknown fields are refused, as kubectl asks for by default."""
-    return api.request("POST", f"{API}/{collection}?dryRun=All&fieldValidation=Strict", claim)
+    return api.request("POST", f"/apis/{collection}?dryRun=All&fieldValidation=Strict", claim)
 
 
-def _create_claim(api: ControlPlane, claim: dict[str, Any]) -> Answer:
+def _create_claim(api: ControlPlane, fixture: Fixture) -> Answer:
+    claim, of = fixture.claim, fixture.api
     placed = {**claim, "metadata": {**claim["metadata"], "namespace": "default"}}
-    return _create(api, placed, "namespaces/default/eventdrivenservices")
+    return _create(api, placed, f"{of.group}/v1alpha1/namespaces/default/{of.plural}")
 
 
 def _paths(answer: Answer) -> set[str]:
@@ -46,18 +46,18 @@ def test_validate_claim_agrees_with_every_fixture(validator: Path) -> None:
     assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
     count = re.search(r"(\d+) passed, 0 failed", result.stdout)
     assert count is not None
-    assert int(count[1]) > len(fixtures.valid()) + len(fixtures.invalid())
+    assert int(count[1]) > len(fixtures.all_valid()) + len(fixtures.all_invalid())
 
 
-@pytest.mark.parametrize("fixture", fixtures.valid(), ids=fixtures.name)
+@pytest.mark.parametrize("fixture", fixtures.all_valid(), ids=fixtures.name)
 def test_the_api_server_accepts_valid_claims(platform_api: ControlPlane, fixture: Fixture) -> None:
-    answer = _create_claim(platform_api, fixture.claim)
+    answer = _create_claim(platform_api, fixture)
     assert answer.status == 201, answer.message
 
 
-@pytest.mark.parametrize("fixture", fixtures.invalid(), ids=fixtures.name)
+@pytest.mark.parametrize("fixture", fixtures.all_invalid(), ids=fixtures.name)
 def test_the_api_server_refuses_invalid_claims_at_the_same_path(platform_api: ControlPlane, fixture: Fixture) -> None:
-    answer = _create_claim(platform_api, fixture.claim)
+    answer = _create_claim(platform_api, fixture)
     assert answer.status in {400, 422}, answer.message
     if fixture.where == "apiVersion":  # of another version, so it does not come to a schema
         assert 'in version "v1" cannot be handled' in answer.message
@@ -65,17 +65,18 @@ def test_the_api_server_refuses_invalid_claims_at_the_same_path(platform_api: Co
         assert fixture.where in _paths(answer), answer.message
 
 
-@pytest.mark.parametrize("fixture", fixtures.valid(), ids=fixtures.name)
+@pytest.mark.parametrize("fixture", fixtures.all_valid(), ids=fixtures.name)
 def test_what_a_claim_says_fits_the_composite_resource_too(platform_api: ControlPlane, fixture: Fixture) -> None:
     claimed = {name: value for name, value in fixture.claim["spec"].items() if name not in _OF_CLAIMS}
-    reference = {"apiVersion": fixture.claim["apiVersion"], "kind": "EventDrivenService", "namespace": "default"}
+    of = fixture.api
+    reference = {"apiVersion": fixture.claim["apiVersion"], "kind": of.kind, "namespace": "default"}
     composite = {
         "apiVersion": fixture.claim["apiVersion"],
-        "kind": "XEventDrivenService",
-        "metadata": {"name": f"{fixture.claim['metadata']['name']}-x7k2p"},
+        "kind": of.composite_kind,
+        "metadata": {"name": f"{fixture.claim['metadata']['name'][:57]}-x7k2p"},
         "spec": {**claimed, "claimRef": {**reference, "name": fixture.claim["metadata"]["name"]}},
     }
-    answer = _create(platform_api, composite, "xeventdrivenservices")
+    answer = _create(platform_api, composite, f"{of.group}/v1alpha1/x{of.plural}")
     assert answer.status == 201, answer.message
 
 
@@ -84,7 +85,7 @@ _OF_CLAIMS = frozenset({"resourceRef", "compositeDeletePolicy", "writeConnection
 
 def test_defaults_are_those_of_the_platform(platform_api: ControlPlane) -> None:
     minimal = fixtures.load(fixtures.FIXTURES / "valid" / "minimal.yaml")
-    assert _create_claim(platform_api, minimal.claim).body["spec"] == {
+    assert _create_claim(platform_api, minimal).body["spec"] == {
         "image": "ghcr.io/acme/orders:v1",
         "size": "medium",
         "nats": {

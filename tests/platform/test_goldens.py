@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,20 +12,25 @@ from tests.platform import goldens
 from tests.platform.goldens import GoldenError, Layout, rendered, seal, unseal
 from tests.platform.render import main
 from tests.platform.renderer import MissingRendererError, Renderer
+from tools.platform_api.apis import APIS, FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 LAYOUT = Layout()
+LAYOUTS = tuple(map(Layout, APIS))
+CASES = [
+    pytest.param(layout, name, id=f"{layout.api.singular}-{name}") for layout in LAYOUTS for name in layout.cases()
+]
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Layout:
-    root = tmp_path / "api"
+    root, others = tmp_path / "api", shutil.ignore_patterns(*(api.plural for api in APIS))
     for folder in ("definitions", "compositions", "prerequisites", "examples", "tests"):
-        shutil.copytree(LAYOUT.root / folder, root / folder)
-    return Layout(root)
+        shutil.copytree(LAYOUT.root / folder, root / folder, ignore=others)
+    return Layout(replace(LAYOUT.api, root=root))
 
 
 @pytest.fixture(scope="module")
@@ -43,27 +49,33 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
-def test_there_are_goldens_for_exactly_the_cases() -> None:
-    assert LAYOUT.goldens() == LAYOUT.cases()
-    assert len(LAYOUT.cases()) >= 14
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.api.plural)
+def test_there_are_goldens_for_exactly_the_cases(layout: Layout) -> None:
+    assert layout.goldens() == layout.cases()
+    assert len(layout.cases()) >= (14 if layout == LAYOUT else 5)
 
 
-@pytest.mark.parametrize("name", LAYOUT.cases())
-def test_the_golden_belongs_to_what_is_there_now(name: str) -> None:
-    unseal(LAYOUT, name)
+def test_the_table_of_apis_has_each_definition_and_each_composition() -> None:
+    assert {layout.definition for layout in LAYOUTS} == set((FOLDER / "definitions").glob("*.yaml"))
+    assert {layout.composition for layout in LAYOUTS} == set((FOLDER / "compositions").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("name", LAYOUT.cases())
-def test_crossplane_renders_the_golden(renderer: Renderer, name: str) -> None:
-    assert renderer.render(name) == rendered(LAYOUT, name)
+@pytest.mark.parametrize(("layout", "name"), CASES)
+def test_the_golden_belongs_to_what_is_there_now(layout: Layout, name: str) -> None:
+    unseal(layout, name)
+
+
+@pytest.mark.parametrize(("layout", "name"), CASES)
+def test_crossplane_renders_the_golden(renderer: Renderer, layout: Layout, name: str) -> None:
+    assert renderer.render_case(layout, name) == rendered(layout, name)
 
 
 def test_rendering_again_changes_no_file(renderer: Renderer, copy: Layout) -> None:
     copy.golden("minimal").write_text("edited")
     copy.golden("stray").write_text("")
-    assert main(["--check"], copy) == 1
-    assert main([], copy) == 0
-    assert main(["--check"], copy) == 0
+    assert main(["--check"], (copy,)) == 1
+    assert main([], (copy,)) == 0
+    assert main(["--check"], (copy,)) == 0
     for name in copy.cases():
         assert copy.golden(name).read_text() == LAYOUT.golden(name).read_text()
 
@@ -116,7 +128,7 @@ def test_a_golden_under_the_name_of_another_case_is_noticed(copy: Layout) -> Non
 
 def test_a_missing_golden_is_noticed(copy: Layout) -> None:
     copy.golden("minimal").unlink()
-    with pytest.raises(GoldenError, match=r"missing: run .*render\.sh minimal"):
+    with pytest.raises(GoldenError, match=r"missing: run .*render\.sh --api eventdrivenservices minimal"):
         unseal(copy, "minimal")
 
 
@@ -142,7 +154,7 @@ def test_render_without_crossplane_says_what_is_missing(
     copy: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    assert main([], copy) == 2
+    assert main([], (copy,)) == 2
     assert "crossplane is not on PATH" in capsys.readouterr().err
 
 
@@ -154,10 +166,15 @@ def test_render_with_another_version_refuses(
         program.write_text("#!/bin/sh\necho Client Version: v0.0.1\n")
         program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    assert main([], copy) == 2
+    assert main([], (copy,)) == 2
     assert "crossplane v0.0.1: the goldens are rendered with v" in capsys.readouterr().err
 
 
 def test_render_refuses_a_case_that_is_not_there(copy: Layout, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["minimall"], copy) == 2
+    assert main(["minimall"], (copy,)) == 2
     assert "no such case: minimall" in capsys.readouterr().err
+
+
+def test_render_refuses_an_api_that_is_not_there(copy: Layout, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--api", "teapots"], (copy,)) == 2
+    assert "no API teapots: there are eventdrivenservices" in capsys.readouterr().err

@@ -1,8 +1,9 @@
-"""Write everything in platform/04-apis that is derived from the definition.
+"""Write everything in platform/04-apis that is derived from the definitions.
 
-python -m tools.platform_api                  write the JSON Schema and the generated parts of the README
+python -m tools.platform_api                  write the JSON Schemas and the generated parts of the pages
 python -m tools.platform_api --check          only compare; exit 1 on drift
-python -m tools.platform_api --only schema    the JSON Schema alone
+python -m tools.platform_api --only schema    the JSON Schemas alone (or `page`)
+python -m tools.platform_api PLURAL…          of these APIs alone
 """
 
 from __future__ import annotations
@@ -12,22 +13,22 @@ import sys
 from typing import TYPE_CHECKING
 
 from tools.platform_api import json_schema
-from tools.platform_api import readme as documents
-from tools.platform_api.crds import ROOT, load_definition
+from tools.platform_api import readme as pages
+from tools.platform_api.apis import APIS, ROOT, Api, api
+from tools.platform_api.crds import load_definition
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def derived(only: str | None) -> dict[Path, str]:
-    """Return the wanted text of each derived file; ``only`` is ``schema``, ``readme`` or ``None`` for both."""
-    definition = load_definition()
+def derived(of: Api, only: str | None) -> dict[Path, str]:
+    """Return the wanted text of each derived file; ``only`` is ``schema``, ``page`` or ``None`` for both."""
+    definition = load_definition(of)
     found: dict[Path, str] = {}
-    if only != "readme":
-        found[json_schema.PUBLISHED] = json_schema.text(definition)
+    if only != "page":
+        found[of.schema] = json_schema.text(definition)
     if only != "schema":
-        readme = documents.README
-        found[readme] = documents.rewritten(readme.read_text(encoding="utf-8"), definition)
+        found[of.page] = pages.rewritten(of, definition)
     return found
 
 
@@ -35,10 +36,15 @@ def main() -> int:
     """Write the derived files, or with --check only compare; return 1 on drift."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="only compare")
-    parser.add_argument("--only", choices=("schema", "readme"), help="only this one")
+    parser.add_argument("--only", choices=("schema", "page"), help="only these")
+    parser.add_argument("plural", nargs="*", help="only these APIs")
     options = parser.parse_args()
+    try:
+        apis = [api(plural) for plural in options.plural] or APIS
+    except ValueError as error:
+        parser.error(str(error))
     stale = 0
-    for path, wanted in derived(options.only).items():
+    for path, wanted in [derivate for of in apis for derivate in derived(of, options.only).items()]:
         name = path.relative_to(ROOT)
         if path.is_file() and path.read_text(encoding="utf-8") == wanted:
             print(f"up to date: {name}")

@@ -1,4 +1,4 @@
-"""Turn the definition (XRD) into the two CustomResourceDefinitions that Crossplane would make of it.
+"""Turn a definition (XRD) into the two CustomResourceDefinitions that Crossplane would make of it.
 
 So the API can be tested on a bare API server: defaults, patterns and CEL rules run as in a cluster with Crossplane.
 What Crossplane leaves out of a definition (a default of `spec` as a whole, say) is left out here too.
@@ -7,16 +7,16 @@ What Crossplane leaves out of a definition (a default of `spec` as a whole, say)
 from __future__ import annotations
 
 import copy
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from tools.platform_api import crossplane_fields
+from tools.platform_api.apis import EVENT_DRIVEN_SERVICE
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "platform" / "04-apis"
-DEFINITION = FOLDER / "definitions" / "xeventdrivenservices.yaml"
+if TYPE_CHECKING:
+    from tools.platform_api.apis import Api
+
 #: Longest name of either kind: names are used as label values.
 _NAME_LENGTH = 63
 
@@ -26,14 +26,14 @@ _KEPT = ("description", "required", "x-kubernetes-validations", "oneOf")
 Manifest = dict[str, Any]
 
 
-def load_definition(path: Path = DEFINITION) -> Manifest:
-    """Return the definition.
+def load_definition(api: Api = EVENT_DRIVEN_SERVICE) -> Manifest:
+    """Return the definition of an API.
 
     Raises:
         OSError: It cannot be read.
         yaml.YAMLError: It is not YAML.
     """
-    found: Manifest = yaml.safe_load(path.read_text(encoding="utf-8"))
+    found: Manifest = yaml.safe_load(api.definition.read_text(encoding="utf-8"))
     return found
 
 

@@ -1,7 +1,7 @@
-"""Turn the claim's CRD into a JSON Schema (Draft 2020-12) for editors, CI and `scripts/validate-claim.sh`.
+"""Turn a claim's CRD into a JSON Schema (Draft 2020-12) for editors, CI and `scripts/validate-claim.sh`.
 
-What the API server does beyond JSON Schema (CEL rules, unique keys of lists) stays in the schema under its own
-`x-kubernetes-*` names, which validators ignore and `validate-claim.sh` carries out.
+What the API server does beyond JSON Schema (CEL rules, unique items and keys of lists) stays in the schema under its
+own `x-kubernetes-*` names, which validators ignore and `validate-claim.sh` carries out.
 """
 
 from __future__ import annotations
@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tools.platform_api.crds import FOLDER, Manifest, claim_crd
+from tools.platform_api.crds import Manifest, claim_crd
 
-PUBLISHED = FOLDER / "schemas" / "eventdrivenservice.schema.json"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _KEPT = frozenset(
     {
         "type", "description", "default", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems",
-        "maxItems", "maxProperties", "required", "x-kubernetes-validations", "x-kubernetes-list-map-keys",
+        "maxItems", "minProperties", "maxProperties", "required", "x-kubernetes-validations",
+        "x-kubernetes-list-map-keys",
     }
 )  # fmt: skip
 #: Said by other words, or without meaning outside of the API server.
 _DROPPED = frozenset({"properties", "additionalProperties", "items", "format", "x-kubernetes-list-type"})
+_OPEN = "x-kubernetes-preserve-unknown-fields"
 _STRINGS = {"type": "object", "additionalProperties": {"type": "string"}}
 
 
@@ -69,12 +70,18 @@ def _translated(source: Manifest) -> dict[str, Any]:
     if source.get("x-kubernetes-int-or-string"):
         source = {key: value for key, value in source.items() if key != "x-kubernetes-int-or-string"}
         source["type"] = ["integer", "string"]
-    if unknown := source.keys() - _KEPT - _DROPPED:
+    if "nullable" in source:
+        source = {key: value for key, value in source.items() if key != "nullable"}
+        if "type" in source:
+            source["type"] = [source["type"], "null"]
+    if unknown := source.keys() - _KEPT - _DROPPED - {_OPEN}:
         raise ValueError(f"no translation for {', '.join(sorted(unknown))}: teach tools/platform_api/json_schema.py")
     found = {key: value for key, value in source.items() if key in _KEPT}
+    if source.get("x-kubernetes-list-type") == "set":
+        found["x-kubernetes-list-type"] = "set"
     if "properties" in source:
         found["properties"] = {name: _translated(field) for name, field in source["properties"].items()}
-        found["additionalProperties"] = False
+        found["additionalProperties"] = bool(source.get(_OPEN))
     if "additionalProperties" in source:
         found["additionalProperties"] = _translated(source["additionalProperties"])
     if "items" in source:

@@ -1,4 +1,4 @@
-"""Write the parts of the API's README that stand elsewhere already: the tables of fields, and the examples.
+"""Write the parts of an API's page that stand elsewhere already: the tables of fields, and the examples.
 
 Each stands between the comments `generated: NAME ARGUMENT` and `end generated`; what is between them is replaced.
 """
@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tools.platform_api.crds import FOLDER, Manifest
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-README = FOLDER / "README.md"
+    from tools.platform_api.apis import Api
+    from tools.platform_api.crds import Manifest
+
 _PART = re.compile(
     r"(?P<begin><!-- generated: (?P<name>fields|example) (?P<argument>[^ ]+) -->\n).*?(?P<end><!-- end generated -->)",
     re.DOTALL,
@@ -22,8 +22,8 @@ _PART = re.compile(
 _LONGEST_PATTERN = 48
 
 
-def rewritten(text: str, definition: Manifest) -> str:
-    """Return a document with its generated parts as they have to be.
+def rewritten(api: Api, definition: Manifest) -> str:
+    """Return the page of an API with its generated parts as they have to be; an API without one gets a first one.
 
     Raises:
         ValueError: There is no place for a part in it.
@@ -31,17 +31,33 @@ def rewritten(text: str, definition: Manifest) -> str:
     """
 
     def part(match: re.Match[str]) -> str:
-        body = table(definition, match["argument"]) if match["name"] == "fields" else _example(match["argument"])
+        body = table(definition, match["argument"]) if match["name"] == "fields" else _example(api, match["argument"])
         return f"{match['begin']}{body}{match['end']}"
 
+    text = api.page.read_text(encoding="utf-8") if api.page.is_file() else _first(api, definition)
     found, count = _PART.subn(part, text)
     if count == 0:
-        raise ValueError("README.md has lost the comments `generated: …` and `end generated`")
+        raise ValueError(f"{api.page.name} has lost the comments `generated: …` and `end generated`")
     return found
 
 
-def _example(name: str) -> str:
-    text = (FOLDER / "examples" / name).read_text(encoding="utf-8")
+def _first(api: Api, definition: Manifest) -> str:
+    """Return a page with nothing but the generated parts."""
+    root = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    parts = [f"# {api.kind}", root["description"]]
+    for part in ("spec", "status"):
+        parts += [f"## {part}", _place("fields", part)]
+    parts.append("## Examples")
+    parts += [_place("example", path.name) for path in sorted(api.examples.glob("*.yaml"))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _place(name: str, argument: str) -> str:
+    return f"<!-- generated: {name} {argument} -->\n<!-- end generated -->"
+
+
+def _example(api: Api, name: str) -> str:
+    text = (api.examples / name).read_text(encoding="utf-8")
     return f"```yaml\n{text}```\n"
 
 
