@@ -1,10 +1,12 @@
 """Build the real servers that the cluster suites start, from the Go modules pinned beside this file.
 
 One folder here is one module (`go.mod`, `go.sum`, sometimes a `main.go`). Binaries are kept in a cache folder of the
-user, named after everything that decides their content, so that switching branches back and forth builds nothing twice.
+user, one for each module and named after everything that decides its binaries, so that switching branches back and
+forth builds nothing twice, and a change of one module leaves those of the others alone.
 
-    python tools/build.py               build what is missing
-    python tools/build.py --print-dir   say where the binaries are, build nothing
+    python tools/build.py               build what is missing, print the path of each
+    python tools/build.py NAME…         only these
+    python tools/build.py --print-dir   print the folder of each module, build nothing
 """
 
 from __future__ import annotations
@@ -53,8 +55,19 @@ _KUBERNETES_VERSION = (
 
 TOOLS = (
     Tool("etcd", "etcd", ".", minutes=1),
+    Tool("kubeconform", "kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform", minutes=0.5),
     Tool("kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", _KUBERNETES_VERSION, minutes=5),
+    Tool(
+        "kube-controller-manager",
+        "kubernetes",
+        "k8s.io/kubernetes/cmd/kube-controller-manager",
+        _KUBERNETES_VERSION,
+        minutes=1.5,
+    ),
+    Tool("keda-operator", "keda", "github.com/kedacore/keda/v2/cmd/operator", minutes=8),
+    Tool("keda-adapter", "keda", "github.com/kedacore/keda/v2/cmd/adapter", minutes=1),
 )
+_BY_NAME = {tool.name: tool for tool in TOOLS}
 
 
 class BuildError(Exception):
@@ -91,22 +104,54 @@ def cache_root() -> Path:
     return Path(base) / "platform-worker" / "tools"
 
 
-def binary_folder() -> Path:
-    """Return the folder where the binaries of this checkout belong, whether they are built or not.
+def binary(name: str) -> Path:
+    """Return where a binary of this checkout belongs, whether it is built or not.
 
-    Its name is a hash over all that decides their content: the modules, the commands and the version of Go.
+    Raises:
+        BuildError: there is no usable Go toolchain.
+    """
+    return module_folder(_BY_NAME[name].module) / name
+
+
+def module_folder(module: str) -> Path:
+    """Return the folder where the binaries of a module belong.
+
+    Its name is a hash over all that decides their content: the module, the commands and the version of Go.
 
     Raises:
         BuildError: there is no usable Go toolchain.
     """
     digest = hashlib.sha256(go_version().encode())
     for tool in TOOLS:
-        digest.update("\0".join(_command(tool, Path(tool.name))).encode())
-        module = HERE / tool.module
-        for path in sorted([*module.glob("go.*"), *module.glob("*.go")]):
-            digest.update(f"\0{path.name}\0{path.stat().st_size}\0".encode())
-            digest.update(path.read_bytes())
-    return cache_root() / digest.hexdigest()[:16]
+        if tool.module == module:
+            digest.update("\0".join(_command(tool, Path(tool.name))).encode())
+    folder = HERE / module
+    for path in sorted([*folder.glob("go.*"), *folder.glob("*.go")]):
+        digest.update(f"\0{path.name}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
+    return cache_root() / f"{module}-{digest.hexdigest()[:16]}"
+
+
+def module_source(name: str, import_path: str) -> Path:
+    """Return the folder with the source of a Go module that a tool is built from, for files that it ships.
+
+    Args:
+        name: The tool.
+        import_path: Of the module, for example ``github.com/kedacore/keda/v2``.
+
+    Raises:
+        BuildError: Go cannot find or download it.
+    """
+    command = ["go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", import_path]
+    folder = HERE / _BY_NAME[name].module
+    result = subprocess.run(command, cwd=folder, env=_environment(), check=False, capture_output=True, text=True)
+    if result.returncode or not result.stdout.strip():
+        raise BuildError(f"the source of {import_path} is not there: {result.stderr.strip()}; run: make tools")
+    return Path(result.stdout.strip())
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
 
 
 def _command(tool: Tool, output: Path) -> list[str]:
@@ -124,10 +169,9 @@ def build(tool: Tool, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{tool.name}-") as folder:
         output = Path(folder) / tool.name
-        environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
         started = time.monotonic()
         with _Progress(tool):
-            result = subprocess.run(_command(tool, output), cwd=HERE / tool.module, env=environment, check=False)
+            result = subprocess.run(_command(tool, output), cwd=HERE / tool.module, env=_environment(), check=False)
         if result.returncode:
             raise BuildError(f"building {tool.name} failed with code {result.returncode}; see Go's output above")
         output.replace(target)
@@ -163,17 +207,26 @@ class _Progress:
 def main() -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(description="Build the real servers that the cluster suites start.")
-    parser.add_argument("--print-dir", action="store_true", help="print the folder of the binaries and build nothing")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to build: {', '.join(_BY_NAME)}; default: all")
+    parser.add_argument("--print-dir", action="store_true", help="print the folders of the binaries and build nothing")
     arguments = parser.parse_args()
+    unknown = [name for name in arguments.names if name not in _BY_NAME]
+    if unknown:
+        parser.error(f"there is no {unknown[0]}: choose from {', '.join(_BY_NAME)}")
     try:
-        folder = binary_folder()
-        missing = [tool for tool in TOOLS if not (folder / tool.name).exists()]
-        for tool in [] if arguments.print_dir else missing:
-            build(tool, folder / tool.name)
+        wanted = [_BY_NAME[name] for name in arguments.names] or list(TOOLS)
+        if arguments.print_dir:
+            for module in dict.fromkeys(tool.module for tool in wanted):
+                print(module_folder(module))
+            return 0
+        for tool in wanted:
+            target = binary(tool.name)
+            if not target.exists():
+                build(tool, target)
+            print(target)
     except BuildError as error:
         print(f"tools: {error}", file=sys.stderr)
         return 1
-    print(folder)
     return 0
 
 

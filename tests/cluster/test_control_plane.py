@@ -258,7 +258,7 @@ def test_a_server_that_does_not_start_shows_its_log() -> None:
 
 
 def test_missing_binaries_are_an_error_that_names_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(module, "binary_folder", lambda: tmp_path)
+    monkeypatch.setattr(module, "binary", lambda name: tmp_path / name)
     with pytest.raises(MissingBinariesError, match=r"etcd and kube-apiserver not built .*: run: make tools"):
         binaries()
 

@@ -21,7 +21,7 @@ from tests.support.control_plane_api import ControlPlaneApi
 from tests.support.crds import install_crds
 from tests.support.pki import CertificateAuthority, write_signing_key
 from tests.support.processes import ServerProcess
-from tools.build import BuildError, binary_folder
+from tools.build import BuildError, binary
 from worker.dev.loopback import LOOPBACK, free_port
 
 if TYPE_CHECKING:
@@ -36,22 +36,24 @@ class MissingBinariesError(Exception):
     """The control plane has not been built; the message has the command that does it."""
 
 
-def binaries() -> Path:
-    """Return the folder with kube-apiserver and etcd.
+def binaries(*names: str) -> dict[str, Path]:
+    """Return where binaries are, by name; without names, those of the control plane.
 
     Raises:
-        MissingBinariesError: they have not been built on this machine.
+        MissingBinariesError: one has not been built on this machine.
     """
     try:
-        folder = binary_folder()
+        found = {name: binary(name) for name in names or ("etcd", "kube-apiserver")}
     except BuildError as error:
         raise MissingBinariesError(
             f"the real control plane cannot be used here: {error}; then run: make tools"
         ) from error
-    missing = [name for name in ("etcd", "kube-apiserver") if not (folder / name).is_file()]
+    missing = [name for name, path in found.items() if not path.is_file()]
     if missing:
-        raise MissingBinariesError(f"{' and '.join(missing)} not built (looked in {folder}): run: make tools")
-    return folder
+        raise MissingBinariesError(
+            f"{' and '.join(missing)} not built (looked in {found[missing[0]].parent}): run: make tools"
+        )
+    return found
 
 
 class ControlPlane(ControlPlaneApi):
@@ -119,7 +121,7 @@ class ControlPlane(ControlPlaneApi):
         self._wait_until_ready()
 
     def _spawn(self, name: str, flags: Sequence[str]) -> ServerProcess:
-        argv: list[str | Path] = [self._binaries / name, *flags]
+        argv: list[str | Path] = [self._binaries[name], *flags]
         process = ServerProcess(name, argv, self._folder / f"{name}.log", self._environment)
         self._processes.append(process)
         return process

@@ -18,38 +18,58 @@ SCRIPT = Path(build.__file__)
 @pytest.fixture
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the modules to change, with a Go version that needs no Go."""
-    for tool in build.TOOLS:
-        shutil.copytree(build.HERE / tool.module, tmp_path / tool.module)
+    for module in {tool.module for tool in build.TOOLS}:
+        shutil.copytree(build.HERE / module, tmp_path / module)
     monkeypatch.setattr(build, "HERE", tmp_path)
     monkeypatch.setattr(build, "go_version", lambda: "go1.26.8")
     return tmp_path
 
 
-@pytest.mark.parametrize("file", ["kubernetes/go.mod", "kubernetes/go.sum", "etcd/go.sum", "etcd/main.go"])
-def test_a_changed_module_gets_a_folder_of_its_own(modules: Path, file: str) -> None:
-    before = build.binary_folder()
-    assert build.binary_folder() == before
+def folders() -> dict[str, Path]:
+    return {tool.name: build.binary(tool.name).parent for tool in build.TOOLS}
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["kubernetes/go.mod", "kubernetes/go.sum", "etcd/go.sum", "etcd/main.go", "keda/go.mod", "kubeconform/go.sum"],
+)
+def test_only_a_changed_module_gets_another_folder(modules: Path, file: str) -> None:
+    before = folders()
+    assert folders() == before
     with (modules / file).open("a") as changed:
         changed.write("\n")
-    assert build.binary_folder() != before
+    after = folders()
+    touched = {tool.name for tool in build.TOOLS if tool.module == file.partition("/")[0]}
+    assert {name for name in before if before[name] != after[name]} == touched
 
 
-def test_another_version_of_go_gets_a_folder_of_its_own(modules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = build.binary_folder()
+def test_another_version_of_go_gets_folders_of_its_own(modules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = folders()
     monkeypatch.setattr(build, "go_version", lambda: "go1.26.9")
-    assert build.binary_folder() != before
+    assert not set(before.values()) & set(folders().values())
 
 
 def test_the_cache_follows_the_users_setting(modules: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert build.binary_folder().parent == tmp_path / "platform-worker" / "tools"
+    assert {folder.parent for folder in folders().values()} == {tmp_path / "platform-worker" / "tools"}
+
+
+def test_an_unknown_tool_is_refused_with_the_list(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["build.py", "kubelet"])
+    with pytest.raises(SystemExit):
+        build.main()
+    assert "there is no kubelet: choose from etcd, kubeconform, kube-apiserver" in capsys.readouterr().err
 
 
 def test_the_versions_in_the_modules_are_those_that_the_binaries_report() -> None:
     module = (SCRIPT.parent / "kubernetes" / "go.mod").read_text()
     version = module.partition("k8s.io/kubernetes v")[2].split()[0]
-    server = next(tool for tool in build.TOOLS if tool.name == "kube-apiserver")
-    assert f"-X k8s.io/component-base/version.gitVersion=v{version}" in server.ldflags
+    servers = [tool for tool in build.TOOLS if tool.module == "kubernetes"]
+    assert len(servers) == 2
+    for server in servers:
+        assert f"-X k8s.io/component-base/version.gitVersion=v{version}" in server.ldflags
 
 
 def test_without_go_the_script_says_what_to_install(tmp_path: Path) -> None:
