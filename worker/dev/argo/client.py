@@ -28,27 +28,40 @@ class ApiAnswerError(Exception):
 
     Attributes:
         code: HTTP status, or the code of the Status in a watch's ERROR event.
+        reason: of the Status in the answer, `""` without one.
+        said: message of the Status, or the whole answer.
     """
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"{code}: {message[:256]}")
         self.code = code
+        try:
+            status = json.loads(message)
+        except ValueError:
+            status = {}
+        status = status if isinstance(status, dict) else {}
+        self.reason = str(status.get("reason", ""))
+        self.said = str(status.get("message") or message.strip())
 
 
 class ApiClient:
     """Requests to one API server; use as an async context manager."""
 
-    def __init__(self, url: str, token: str, ca_file: Path | None = None) -> None:
+    def __init__(
+        self, url: str, token: str, ca_file: Path | None = None, *, user_agent: str = "workflow-controller/simulated"
+    ) -> None:
         """Prepare a client.
 
         Args:
             url: base address.
             token: bearer token.
             ca_file: PEM file to trust, for https.
+            user_agent: what it calls itself.
         """
         self._url = url.rstrip("/")
         self._token = token
         self._ca_file = ca_file
+        self._user_agent = user_agent
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
@@ -69,13 +82,17 @@ class ApiClient:
         ca_file = cluster.get("certificate-authority")
         return cls(cluster["server"], token, Path(ca_file) if ca_file else None)
 
+    def as_user(self, token: str, user_agent: str) -> ApiClient:
+        """Return another client of the same server, not opened yet."""
+        return ApiClient(self._url, token, self._ca_file, user_agent=user_agent)
+
     async def __aenter__(self) -> Self:
         tls: ssl.SSLContext | bool = True
         if self._ca_file is not None:
             tls = ssl.create_default_context(cafile=str(self._ca_file))
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=32, ssl=tls),
-            headers={"Authorization": f"Bearer {self._token}", "User-Agent": "workflow-controller/simulated"},
+            headers={"Authorization": f"Bearer {self._token}", "User-Agent": self._user_agent},
         )
         return self
 
@@ -86,17 +103,34 @@ class ApiClient:
             await self._session.close()
             self._session = None
 
-    async def call(self, method: str, path: str, body: Json | None = None) -> Json:
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        content_type: str = "application/json",
+        query: Mapping[str, str] | None = None,
+    ) -> Json:
         """Send one request and return the answer's object.
+
+        Args:
+            method: HTTP method.
+            path: of the resource.
+            body: sent as JSON, which every type of patch can be.
+            content_type: of the body.
+            query: parameters.
 
         Raises:
             ApiAnswerError: the answer is not 2xx.
             aiohttp.ClientError, TimeoutError: there was no answer.
         """
-        headers = {"Content-Type": "application/json"} if body is not None else {}
+        headers = {"Content-Type": content_type} if body is not None else {}
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         timeout = aiohttp.ClientTimeout(total=30)
-        async with self._open.request(method, self._url + path, data=data, headers=headers, timeout=timeout) as got:
+        async with self._open.request(
+            method, self._url + path, data=data, headers=headers, params=query, timeout=timeout
+        ) as got:
             raw = await got.read()
             if not got.ok:
                 raise ApiAnswerError(got.status, raw.decode(errors="replace"))

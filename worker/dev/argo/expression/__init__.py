@@ -4,7 +4,8 @@ What is not implemented is refused by name instead of guessed: a template that w
 """
 
 from worker.dev.argo.expression.evaluate import evaluate
+from worker.dev.argo.expression.functions import BUILTINS
 from worker.dev.argo.expression.parser import ExpressionError, UnsupportedError, parse
 from worker.dev.argo.expression.syntax import Node, identifiers
 
-__all__ = ["ExpressionError", "Node", "UnsupportedError", "evaluate", "identifiers", "parse"]
+__all__ = ["BUILTINS", "ExpressionError", "Node", "UnsupportedError", "evaluate", "identifiers", "parse"]
