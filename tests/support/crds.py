@@ -1,6 +1,6 @@
-"""Installs the project's CustomResourceDefinitions on a real API server and waits until they are of use.
+"""Installs CustomResourceDefinitions on a real API server and waits until they are of use.
 
-They are the very files that the embedded API loads, so both servers refuse the same objects.
+The project's are the very files that the embedded API loads, so both servers refuse the same objects.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import yaml
 import worker.dev
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.support.control_plane_api import ControlPlaneApi
 
 FOLDER = Path(worker.dev.__file__).parent / "crds"
@@ -27,8 +29,8 @@ def load_crds() -> list[dict[str, Any]]:
     return [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.yaml"))]
 
 
-def install_crds(api: ControlPlaneApi) -> None:
-    """Create the definitions and return when objects of their kinds can be created at full speed.
+def install_crds(api: ControlPlaneApi, crds: Sequence[dict[str, Any]] | None = None) -> None:
+    """Create definitions (the project's, if none are given) and return when their kinds can be created at full speed.
 
     A kube-apiserver delays creates of a kind until two seconds after its definition was Established, so one dry-run
     create per kind takes the delay here instead of in the first test.
@@ -37,7 +39,7 @@ def install_crds(api: ControlPlaneApi) -> None:
         AssertionError: a definition was refused.
         TimeoutError: one was accepted but not served within 30 s.
     """
-    crds = load_crds()
+    crds = load_crds() if crds is None else crds
     for crd in crds:
         api.expect(201, "POST", _COLLECTION, crd)
     deadline = time.monotonic() + _TIMEOUT
@@ -54,6 +56,7 @@ def _serves(api: ControlPlaneApi, crd: dict[str, Any]) -> bool:
     """Whether a create of the kind reaches its schema: 404 until it is served, then 422 for an empty object."""
     spec = crd["spec"]
     group, version = spec["group"], spec["versions"][0]["name"]
-    path = f"/apis/{group}/{version}/namespaces/default/{spec['names']['plural']}?dryRun=All"
+    scope = "namespaces/default/" if spec["scope"] == "Namespaced" else ""
+    path = f"/apis/{group}/{version}/{scope}{spec['names']['plural']}?dryRun=All"
     probe = {"apiVersion": f"{group}/{version}", "kind": spec["names"]["kind"], "metadata": {"name": "probe"}}
     return api.request("POST", path, probe).status in {201, 422}
