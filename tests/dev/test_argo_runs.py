@@ -119,22 +119,6 @@ async def test_what_argo_would_not_run_fails(cluster: ArgoCluster, tasks: list[d
     assert part in status["message"]
 
 
-async def test_a_tag_without_value_is_an_error(cluster: ArgoCluster) -> None:
-    async with cluster.controller():
-        await cluster.submit(workflow("one", task("a", x="{{tasks.b.outputs.parameters.secret}}")))
-        status = await cluster.ended("one")
-    assert status["phase"] == "Error"
-    assert nodes(status)["a"]["message"] == "failed to resolve {{tasks.b.outputs.parameters.secret}}"
-
-
-async def test_a_value_that_is_not_escaped_is_expanded(cluster: ArgoCluster) -> None:
-    escaped = "{\\u007bworkflow.name}}"
-    async with cluster.controller():
-        await cluster.submit(workflow("one", task("a", x="{{workflow.name}}", y=escaped)))
-        status = await cluster.ended("one")
-    assert inputs(nodes(status)["a"]) == {"x": "one", "y": escaped}
-
-
 async def test_once_templates_are_loaded_unknown_ones_fail(any_cluster: ArgoCluster) -> None:
     template = {
         "apiVersion": "argoproj.io/v1alpha1",

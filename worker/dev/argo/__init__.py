@@ -7,5 +7,6 @@ API over HTTP only, so it works on the embedded API and on a real kube-apiserver
 
 from worker.dev.argo.controller import ArgoController
 from worker.dev.argo.runner import ContractRunner, TaskCall, TaskResult, TaskRunner
+from worker.dev.argo.template_runner import TemplateRunner
 
-__all__ = ["ArgoController", "ContractRunner", "TaskCall", "TaskResult", "TaskRunner"]
+__all__ = ["ArgoController", "ContractRunner", "TaskCall", "TaskResult", "TaskRunner", "TemplateRunner"]

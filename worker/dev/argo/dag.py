@@ -1,4 +1,4 @@
-"""The inline DAG of a Workflow: its tasks, checked as the controller checks them before anything runs."""
+"""DAGs: the inline one of a Workflow and those of templates, checked as the controller checks them before they run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from worker.dev.argo.depends import Depends, DependsError, parse
-from worker.dev.argo.nodes import BROKEN, Json
+from worker.dev.argo.nodes import BROKEN, ENDED, Json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,22 +22,44 @@ class InvalidSpecError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class DagTask:
-    """One task of the entry DAG."""
+    """One task.
+
+    Attributes:
+        raw: as it is written.
+        reference: its templateRef; empty for a template beside the DAG.
+    """
 
     name: str
-    template: str
-    entry: str
+    raw: Json
     reference: Mapping[str, Any]
-    arguments: Mapping[str, str]
     depends: Depends
+
+    @property
+    def template(self) -> str:
+        """Name of the WorkflowTemplate."""
+        return str(self.reference.get("name", ""))
+
+    @property
+    def entry(self) -> str:
+        """Name of the template in it."""
+        return str(self.reference.get("template", ""))
+
+    @property
+    def arguments(self) -> Mapping[str, str]:
+        """Its arguments, before any substitution."""
+        return arguments_of(self.raw)
+
+    def decided(self, phases: Mapping[str, str]) -> bool:
+        """Tell whether everything that it depends on has ended."""
+        return all(phases.get(name) in ENDED for name in self.depends.names)
 
 
 @dataclass(frozen=True, slots=True)
 class Dag:
-    """The entry DAG.
+    """A DAG.
 
     Attributes:
-        template: name of the entry template.
+        template: name of its template.
         tasks: by name, as listed.
         fail_fast: whether a failed branch ends the DAG once nothing runs any more.
     """
@@ -59,13 +81,38 @@ class Dag:
             raise InvalidSpecError(f"template name '{entry}' undefined")
         if "dag" not in found:
             raise InvalidSpecError(f"templates.{entry} has no dag: the simulator walks an inline DAG only")
-        listed = [_task(entry, one) for one in found["dag"].get("tasks") or ()]
+        for one in found["dag"].get("tasks") or ():
+            if not isinstance(one.get("templateRef"), dict):
+                where = f"templates.{entry}.tasks.{one.get('name', '')}"
+                raise InvalidSpecError(f"{where} has no templateRef: the simulator runs referenced templates only")
+        return cls.inside(found)
+
+    @classmethod
+    def inside(cls, template: Json) -> Dag:
+        """Read the DAG of a template.
+
+        Raises:
+            InvalidSpecError: it is not sound.
+        """
+        name = template.get("name", "")
+        listed = [_task(name, one) for one in template["dag"].get("tasks") or ()]
         tasks = {task.name: task for task in listed}
         if len(tasks) < len(listed):
-            raise InvalidSpecError(f"templates.{entry}.tasks name is not unique")
-        dag = cls(entry, tasks, found["dag"].get("failFast", True) is not False)
+            raise InvalidSpecError(f"templates.{name}.tasks name is not unique")
+        dag = cls(name, tasks, template["dag"].get("failFast", True) is not False)
         dag._check_order()
         return dag
+
+    def ancestors(self, name: str) -> set[str]:
+        """Return the tasks whose outputs a task may use: all that it depends on, directly or not."""
+        found: set[str] = set()
+        ahead = set(self.tasks[name].depends.names)
+        while ahead:
+            one = ahead.pop()
+            if one not in found:
+                found.add(one)
+                ahead |= self.tasks[one].depends.names
+        return found
 
     def _check_order(self) -> None:
         for task in self.tasks.values():
@@ -118,23 +165,17 @@ class Dag:
         return next((one for one in before if one in BROKEN), "Succeeded")
 
 
+def arguments_of(holder: Json) -> dict[str, str]:
+    """Return the parameters that a task or step hands over."""
+    given = (holder.get("arguments") or {}).get("parameters") or ()
+    return {parameter["name"]: str(parameter.get("value", "")) for parameter in given}
+
+
 def _task(entry: str, one: Json) -> DagTask:
     name = one.get("name", "")
-    where = f"templates.{entry}.tasks.{name}"
-    reference = one.get("templateRef")
-    if not isinstance(reference, dict):
-        raise InvalidSpecError(f"{where} has no templateRef: the simulator runs referenced templates only")
     expression = one.get("depends") or " && ".join(one.get("dependencies") or ())
     try:
         depends = parse(expression)
     except DependsError as error:
-        raise InvalidSpecError(f"{where} {error}") from error
-    given = (one.get("arguments") or {}).get("parameters") or ()
-    return DagTask(
-        name,
-        reference.get("name", ""),
-        reference.get("template", ""),
-        reference,
-        {parameter["name"]: str(parameter.get("value", "")) for parameter in given},
-        depends,
-    )
+        raise InvalidSpecError(f"templates.{entry}.tasks.{name} {error}") from error
+    return DagTask(name, one, one.get("templateRef") or {}, depends)

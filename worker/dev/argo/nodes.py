@@ -86,6 +86,28 @@ def task(workflow: str, entry: str, name: str, reference: Mapping[str, Any], val
     return node
 
 
+def inside(workflow: str, boundary: Json, name: str, display_name: str) -> Json:
+    """Return the node of a task, step or attempt within a template that begins to run.
+
+    Args:
+        workflow: name of the Workflow.
+        boundary: node of the DAG or steps that it belongs to.
+        name: its whole name.
+        display_name: its name for people.
+    """
+    return {
+        "id": node_id(workflow, name),
+        "name": name,
+        "displayName": display_name,
+        "type": "Pod",
+        "templateScope": boundary["templateScope"],
+        "boundaryID": boundary["id"],
+        "phase": "Running",
+        "startedAt": now(),
+        "finishedAt": None,
+    }
+
+
 def omit(node: Json, message: str = "omitted: depends condition not met") -> Json:
     """Turn a fresh task node into one that never runs."""
     for name in ("inputs", "progress"):
@@ -99,7 +121,7 @@ def finish(node: Json, phase: str, message: str = "", outputs: Mapping[str, str]
     if message:
         node["message"] = message
     if outputs:
-        node["outputs"] = {**parameters(outputs), "exitCode": "0"}
+        node["outputs"] = {**parameters(outputs), **({"exitCode": "0"} if node["type"] == "Pod" else {})}
     if node["type"] == "Pod":
         node["progress"] = "1/1" if phase == "Succeeded" else "0/1"
     return node

@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from worker.dev.argo import nodes
-from worker.dev.argo.dag import Dag, DagTask, InvalidSpecError
+from worker.dev.argo.checks import check_tags
+from worker.dev.argo.dag import Dag, DagTask, InvalidSpecError, arguments_of
+from worker.dev.argo.expression import UnsupportedError
+from worker.dev.argo.handover import Ended, Scope, outputs_scope
 from worker.dev.argo.nodes import ENDED, Json
+from worker.dev.argo.processing import global_scope, process
 from worker.dev.argo.runner import TaskCall, TaskResult
-from worker.dev.argo.tags import UnresolvedTagError, substitute
+from worker.dev.argo.substitution import OUTPUTS, MissingVariableError, SubstitutionError, substituted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +51,9 @@ class Operation:
     status: Json = field(default_factory=dict)
     start: list[TaskCall] = field(default_factory=list)
     _dag: Dag | None = None
+    _globals: dict[str, str] = field(default_factory=dict)
+    #: Tasks whose arguments name an output that is not there: Argo looks at them again and again.
+    _unresolved: set[str] = field(default_factory=set)
 
     @property
     def name(self) -> str:
@@ -69,9 +76,11 @@ class Operation:
         self.status = nodes.unpack(self.workflow.get("status") or {})
         try:
             self._dag = Dag.of(self.spec)
+            self._globals = global_scope(self.workflow)
             if not self.status.get("phase"):
                 self._dag.check_references(self.templates)
-        except InvalidSpecError as error:
+                check_tags(self._dag, self._globals, self.templates)
+        except (InvalidSpecError, SubstitutionError, UnsupportedError) as error:
             self._end("Failed", f"invalid spec: {error}")
             return
         shutdown = self.spec.get("shutdown", "")
@@ -124,9 +133,14 @@ class Operation:
             self.status["synchronization"] = {"mutex": {"holding": held}}
 
     def _fold(self) -> None:
-        for node in self._nodes.values():
-            result = self.results.get(node["displayName"]) if node.get("boundaryID") else None
+        for name, node in self._tasks().items():
+            result = self.results.get(name)
             if result is not None and node["phase"] == "Running":
+                walked = result.nodes.get(node["id"], {})
+                node.update({key: walked[key] for key in ("type", "inputs") if key in walked})
+                if inside := [one for one in walked.get("children", ()) if one in result.nodes]:
+                    node["children"] = [*inside, *node.get("children", ())]
+                self._nodes.update({key: dict(one) for key, one in result.nodes.items() if key != node["id"]})
                 nodes.finish(node, result.phase, result.message, result.outputs)
 
     def _stop(self, node_message: str, message: str) -> None:
@@ -152,8 +166,14 @@ class Operation:
             {"type": "Completed", "status": "True"},
         ]
 
+    def _tasks(self) -> dict[str, Json]:
+        """Return the nodes of the entry DAG's tasks by name; what is inside of them does not decide anything here."""
+        known = self._dag.tasks if self._dag is not None else {}
+        own = (node for node in list(self._nodes.values()) if node.get("boundaryID") == self.name)
+        return {node["displayName"]: node for node in own if node["displayName"] in known}
+
     def _phases(self) -> dict[str, str]:
-        return {n["displayName"]: n["phase"] for n in self._nodes.values() if n.get("boundaryID")}
+        return {name: node["phase"] for name, node in self._tasks().items()}
 
     def _walk(self, dag: Dag) -> None:
         if self.name not in self._nodes:
@@ -166,33 +186,57 @@ class Operation:
                 nodes.finish(self._nodes[self.name], result)
                 self._end(result, "")
                 return
-            due = [task for task in dag.tasks.values() if task.name not in phases and _decided(task, phases)]
+            seen = phases.keys() | self._unresolved
+            due = [task for task in dag.tasks.values() if task.name not in seen and task.decided(phases)]
             if not due:
                 return
             for task in due:
-                self._decide(task, phases)
+                self._decide(dag, task, phases)
 
     def _resume(self, dag: Dag) -> None:
         """Begin again what an earlier controller had begun."""
-        for node in self._nodes.values():
-            name = node["displayName"]
-            if node.get("boundaryID") and node["phase"] == "Running" and name not in self.running:
+        for name, node in self._tasks().items():
+            if node["phase"] == "Running" and name not in self.running:
                 given = (node.get("inputs") or {}).get("parameters") or ()
-                self._start(dag.tasks[name], {one["name"]: one["value"] for one in given})
+                values = {one["name"]: one["value"] for one in given}
+                self._start(dag.tasks[name], node, values, values)
 
-    def _decide(self, task: DagTask, phases: Mapping[str, str]) -> None:
+    def _decide(self, dag: Dag, task: DagTask, phases: Mapping[str, str]) -> None:
         if not task.depends.holds(phases):
             self._add(nodes.omit(self._node(task, {})), task)
             return
-        defaults = self.templates.defaults(task.template, task.entry)
         try:
-            given = {name: substitute(value, self._scope) for name, value in task.arguments.items()}
-        except UnresolvedTagError as error:
+            scope = {**self._globals, **self._outputs_before(dag, task)}
+            given = arguments_of(substituted(self._twice_substituted(task), scope, strict=OUTPUTS))
+        except MissingVariableError:
+            self._unresolved.add(task.name)
+            return
+        except (SubstitutionError, UnsupportedError) as error:
             self._add(nodes.finish(self._node(task, {}), "Error", str(error)), task)
             return
-        values = {**defaults, **given}
-        self._add(self._node(task, values), task)
-        self._start(task, values)
+        values = {**self.templates.defaults(task.template, task.entry), **given}
+        node = self._node(task, values)
+        self._add(node, task)
+        self._start(task, node, values, given)
+
+    def _twice_substituted(self, task: DagTask) -> Json:
+        """Return a task as the entry template has it after its own two passes."""
+        entry = next(one for one in self.spec["templates"] if one.get("name") == self.spec["entrypoint"])
+        processed = process(entry, {}, {**self._globals, "node.name": self.name})
+        found: Json = next(one for one in processed["dag"]["tasks"] if one["name"] == task.name)
+        return found
+
+    def _outputs_before(self, dag: Dag, task: DagTask) -> Scope:
+        """Return the variables of the tasks that a task comes after."""
+        ends = {
+            name: Ended(node["phase"], "", {one["name"]: one["value"] for one in _outputs(node)})
+            for name, node in self._tasks().items()
+        }
+
+        def declared(name: str) -> Mapping[str, Any]:
+            return self.templates.definition(dag.tasks[name].template, dag.tasks[name].entry) or {}
+
+        return outputs_scope("tasks", dag.ancestors(task.name), ends, declared)
 
     def _node(self, task: DagTask, values: Mapping[str, str]) -> Json:
         return nodes.task(self.name, task.entry, task.name, task.reference, values)
@@ -204,7 +248,7 @@ class Operation:
             if parent in self._nodes:
                 self._nodes[parent].setdefault("children", []).append(node["id"])
 
-    def _start(self, task: DagTask, values: Mapping[str, str]) -> None:
+    def _start(self, task: DagTask, node: Json, values: Mapping[str, str], given: Mapping[str, str]) -> None:
         metadata = self.workflow["metadata"]
         self.start.append(
             TaskCall(
@@ -215,24 +259,17 @@ class Operation:
                 entry=task.entry,
                 parameters=values,
                 annotations=metadata.get("annotations") or {},
-                definition=self.templates.definition(task.template, task.entry),
+                node=dict(node),
+                service_account=self.spec.get("serviceAccountName") or "default",
+                arguments=given,
+                scope=self._globals,
+                lookup=self.templates.definition,
             )
         )
 
-    @property
-    def _scope(self) -> dict[str, str]:
-        metadata = self.workflow["metadata"]
-        scope = {f"workflow.{key}": str(metadata.get(key, "")) for key in ("name", "namespace", "uid")}
-        for parameter in (self.spec.get("arguments") or {}).get("parameters") or ():
-            scope[f"workflow.parameters.{parameter['name']}"] = str(parameter.get("value", ""))
-        for node in self._nodes.values():
-            for parameter in (node.get("outputs") or {}).get("parameters") or ():
-                scope[f"tasks.{node['displayName']}.outputs.parameters.{parameter['name']}"] = parameter["value"]
-        return scope
 
-
-def _decided(task: DagTask, phases: Mapping[str, str]) -> bool:
-    return all(phases.get(name) in ENDED for name in task.depends.names)
+def _outputs(node: Json) -> list[Json]:
+    return list((node.get("outputs") or {}).get("parameters") or ())
 
 
 def mutexes(spec: Mapping[str, Any]) -> list[str]:

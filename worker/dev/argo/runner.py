@@ -1,6 +1,6 @@
 """What a task does when it runs: the port, and the runner that only yields what the contract declares.
 
-The steps inside the templates (claims that are applied and waited for) are a later runner behind the same port.
+It serves where no WorkflowTemplates are loaded; `template_runner` executes theirs behind the same port.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from contracts.templates import MAIN, TEMPLATES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 SIMULATE_FAILURE = "platform.io/simulate-failure"
 """Annotation of a Workflow: comma-separated component names whose tasks fail."""
@@ -26,7 +26,11 @@ class TaskCall:
         template: name of the WorkflowTemplate.
         entry: template within it, `main` or `teardown`.
         parameters: arguments, with the template's defaults where it is loaded.
-        definition: the entry's definition from the WorkflowTemplate in the API; None when none is loaded.
+        node: the task's node in the status.
+        service_account: whose rights its pods have.
+        arguments: what the Workflow gives, without defaults.
+        scope: the Workflow's global variables.
+        lookup: returns the definition of a template in a WorkflowTemplate, None when it is not loaded.
     """
 
     workflow: str
@@ -36,16 +40,25 @@ class TaskCall:
     entry: str
     parameters: Mapping[str, str]
     annotations: Mapping[str, str] = field(default_factory=dict)
-    definition: Mapping[str, Any] | None = None
+    node: Mapping[str, Any] = field(default_factory=dict)
+    service_account: str = "default"
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    scope: Mapping[str, str] = field(default_factory=dict)
+    lookup: Callable[[str, str], Mapping[str, Any] | None] = lambda _name, _entry: None
 
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """How a task ended: `Succeeded`, `Failed` or `Error`, why, and its output parameters."""
+    """How a task ended: `Succeeded`, `Failed` or `Error`, why, and its output parameters.
+
+    Attributes:
+        nodes: the task's own node and those inside it, by id, where its template was walked.
+    """
 
     phase: str = "Succeeded"
     message: str = ""
     outputs: Mapping[str, str] = field(default_factory=dict)
+    nodes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class TaskRunner(Protocol):
