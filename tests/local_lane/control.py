@@ -33,7 +33,6 @@ CONTROLLERS = (
     "horizontal-pod-autoscaler-controller",
     "garbage-collector-controller",
     "namespace-controller",
-    "endpointslice-controller",
 )
 _METRICS = "v1beta1.external.metrics.k8s.io"
 _PATIENCE = 60.0

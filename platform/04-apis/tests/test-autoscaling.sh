@@ -1,0 +1,115 @@
+#!/bin/sh
+# A backlog brings more pods, and its end brings them back: from the least number to several, as many as the lag asks for, and
+# back to the least once all messages are handled.
+#
+#   test-autoscaling.sh             the current cluster
+#   test-autoscaling.sh --local     a cluster made for the test, with short scaling intervals
+#
+# Applies examples/platform-worker-claim.yaml in its own namespace, argo, with the Role beside it, and takes it away again; a
+# claim that is there already is tested as it is, and stays. The messages ask for the removal of what does not exist, so they
+# change nothing. The worker handles them faster than anybody scales: so its consumer is paused until the pods are there. A pause
+# ends by itself after TIMEOUT (600 s in a cluster, where scaling takes minutes; 120 s locally), which also bounds each wait.
+# Needs what test-functional.sh needs, and NATS 2.11 or newer. --local needs the development environment and built tools.
+set -eu
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+# shellcheck source=platform/04-apis/tests/worker-claim.sh
+. "$here/worker-claim.sh"
+
+# More than the lag of one pod: several.
+several=4
+paused='' watching=''
+
+begin 'nats,controllers,keda' "$@"
+is_local || patience=${TIMEOUT:-600}
+
+scaler() {
+    kubectl get scaledobject "$worker-scaler" --namespace "$home" --output "jsonpath={$1}"
+}
+
+replicas() {
+    kubectl get deployment "$worker" --namespace "$home" --output 'jsonpath={.spec.replicas}/{.status.readyReplicas}'
+}
+
+# pause SECONDS: 0 lets the consumer go on.
+pause() {
+    "$(dirname -- "$(command -v platform-worker)")/python" "$root/tests/platform/pause_consumer.py" "$stream" "$consumer" "$1"
+}
+
+# shellcheck disable=SC2329 # called by lib.sh at the end
+clean_up_first() {
+    [ -z "$paused" ] || pause 0 || fail "consumer $consumer is paused for up to $patience s more"
+    [ -z "$watching" ] || kill "$watching" 2>/dev/null
+}
+
+# scaled WANTED: tells each change on the way; true when so many pods are wanted and ready.
+scaled() {
+    now=$(replicas)
+    if [ "$now" != "${before:-}" ]; then
+        note "$(($(date +%s) - began)) s: pods wanted/ready $now, lag $(lag)"
+        before=$now
+    fi
+    [ "$now" = "$1/$1" ]
+}
+
+# wait_until says nothing of what it sees on the way, so the way is told here.
+wait_for_pods() {
+    deadline=$(($(date +%s) + patience))
+    until scaled "$1"; do
+        [ "$(date +%s)" -lt "$deadline" ] || abort "$1 pods: not within $patience s"
+        sleep "$poll"
+    done
+    ok "$1 pods are wanted and ready, $(($(date +%s) - began)) s after the first message"
+}
+
+reach_nats
+use_worker
+
+step 'before'
+least=$(scaler .spec.minReplicaCount)
+most=$(scaler .spec.maxReplicaCount)
+threshold=$(scaler '.spec.triggers[0].metadata.lagThreshold')
+stream=$(scaler '.spec.triggers[0].metadata.stream')
+consumer=$(scaler '.spec.triggers[0].metadata.consumer')
+note "$least to $most pods, one for every $threshold messages that wait at consumer $consumer of stream $stream"
+[ "$least" -lt "$several" ] || abort "minReplicas is $least: there is nothing to scale to"
+[ "$most" -ge "$several" ] || abort "maxReplicas is $most: too few for $several pods"
+began=$(date +%s)
+wait_until "$patience" 'nothing waits' no_lag
+wait_for_pods "$least"
+
+step 'a backlog'
+count=$(((several - 1) * threshold + 1))
+[ "$count" -ge 50 ] || count=50
+wanted=$(((count + threshold - 1) / threshold))
+[ "$wanted" -le "$most" ] || wanted=$most
+run=autoscaling-test-$(od -An -N4 -tx1 /dev/urandom | tr -d ' \n')
+number=0
+while [ "$number" -lt "$count" ]; do
+    number=$((number + 1))
+    printf -- '---\n{"specversion": "1.0", "id": "%s", "source": "urn:platform-worker:test-autoscaling",' "$run-$number"
+    printf ' "type": "io.platform.provisioning.removal.requested.v1", "datacontenttype": "application/json",'
+    printf ' "data": {"name": "%s", "namespace": "%s", "reason": "test-autoscaling.sh"}}\n' "$run-$number" "$home"
+done >"$work/events.yaml"
+pause "$patience" || abort "consumer $consumer could not be paused"
+paused=yes
+began=$(date +%s)
+platform-worker publish "$work/events.yaml" --watch --timeout "$patience" --output json >"$work/watched" 2>"$work/said" &
+watching=$!
+note "$count messages, so $wanted pods"
+wait_for_pods "$wanted"
+ok "KEDA sees a lag of $(lag), and does not scale beyond it"
+
+step 'its end'
+pause 0 || abort "consumer $consumer could not go on"
+paused=''
+if wait "$watching"; then
+    expect_equal 'messages handled' "$count" "$(grep -c '"outcome": "unchanged"' "$work/watched")"
+else
+    fail "not every message was handled: $(tail -n 3 "$work/said")"
+fi
+watching=''
+wait_until "$patience" 'nothing waits any more' no_lag
+wait_for_pods "$least"
+
+finish
