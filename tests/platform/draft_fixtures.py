@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Schema = dict[str, Any]
 
 _WRONG = {"string": 7, "integer": "text", "number": "text", "boolean": "text", "array": "text", "object": "text"}
-_STRANGE = ("not valid!", "Not Valid", "-", "", "x y", "#")
+_STRANGE = ("not valid!", "Not Valid", "-", "", "x y", "#", "two\nlines")
 _STEP = re.compile(r"\.([^.\[{]+)|(\[\])|(\{\})")
 
 

@@ -85,7 +85,12 @@ EVENT_DRIVEN_SERVICE = Api(
     own_folders=False,
 )
 
-APIS: tuple[Api, ...] = (EVENT_DRIVEN_SERVICE,)
+APIS: tuple[Api, ...] = (
+    EVENT_DRIVEN_SERVICE,
+    Api("appcontainerclaims", "AppContainerClaim", "platform.example.org"),
+    Api("infrastructureclaims", "InfrastructureClaim", "platform.io"),
+    Api("providersecretclaims", "ProviderSecretClaim", "platform.io"),
+)
 
 
 def api(plural: str) -> Api:
