@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from worker.dev.argo.client import ApiClient
 
 _SWITCHES = frozenset({"server-side", "force-conflicts", "ignore-not-found", "wait"})
-_VALUES = frozenset({"field-manager", "namespace", "timeout", "cascade", "subresource", "selector", "field-selector"})
+_VALUES = frozenset(
+    {"field-manager", "namespace", "timeout", "cascade", "subresource", "selector", "field-selector", "dry-run"}
+)
 _SHORT = {"-n": "namespace", "-l": "selector"}
 #: Options of a list request by the flags that select objects instead of naming one.
 _SELECTORS = {"selector": "labelSelector", "field-selector": "fieldSelector"}

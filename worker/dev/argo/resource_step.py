@@ -114,7 +114,7 @@ class ResourceSteps:
         raise AssertionError("the last attempt returns or raises")
 
     async def _send(self, action: str, resource: Json, flags: Flags, manifest: Any, place: Place) -> Json | None:
-        strict = {"fieldValidation": "Strict"}
+        strict = {"fieldValidation": "Strict", **_dry_run(flags)}
         manager = {"fieldManager": flags.values["field-manager"]} if "field-manager" in flags.values else {}
         sub = f"/{flags.values['subresource']}" if "subresource" in flags.values else ""
         if flags.selection and action != "delete":
@@ -204,6 +204,13 @@ class ResourceSteps:
             elif "value" in one:
                 outputs[one["name"]] = str(one["value"])
         return outputs
+
+
+def _dry_run(flags: Flags) -> dict[str, str]:
+    asked = flags.values.get("dry-run", "none")
+    if asked not in {"none", "server"}:
+        raise KubectlError(f"the simulator knows --dry-run=server only, not {asked!r}")
+    return {"dryRun": "All"} if asked == "server" else {}
 
 
 def _object(manifest: str) -> Any:

@@ -77,6 +77,7 @@ BUILTINS: Mapping[str, Callable[..., Any]] = {
     "first": lambda items: items[0] if items else None,
     "fromBase64": lambda text: base64.b64decode(text).decode(),
     "fromJSON": _from_json,
+    "get": lambda values, key: values.get(key) if isinstance(values, dict) else None,
     "hasPrefix": str.startswith,
     "hasSuffix": str.endswith,
     "indexOf": str.find,
