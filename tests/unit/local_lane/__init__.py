@@ -1,0 +1,1 @@
+"""Tests of the local lane's own logic: no processes, no API server."""
