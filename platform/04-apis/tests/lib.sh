@@ -148,8 +148,8 @@ leave() {
     fi
     clean_up
     [ -z "$work" ] || rm -rf -- "$work"
-    if [ "$code" -eq 0 ] && [ -z "${finished:-}" ]; then
-        fail 'the script ended before its end'
+    if [ -z "${finished:-}" ] && [ "$failed" -eq 0 ] && [ "$code" -lt 128 ]; then
+        fail 'the script ended before its end: see above'
     fi
     [ "$code" -ne 0 ] || [ "$failed" -eq 0 ] || code=1
     colour=$green

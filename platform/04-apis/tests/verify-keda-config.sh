@@ -19,7 +19,7 @@ headless=nats-headless.nats.svc.cluster.local:8222
 
 # claimed JSONPATH: a field of the claim $claim, with the defaults that the API server filled in.
 claimed() {
-    kubectl get "$claims" "$claim" --namespace "$2" --output "jsonpath={$1}"
+    kubectl get "$claims" "$claim" --namespace "$2" --ignore-not-found --output "jsonpath={$1}"
 }
 
 # check_against_claim NAMESPACE: the ScaledObject of $claim.
