@@ -4,7 +4,7 @@ Argo's kinds come from hera's models, so that a wrong type, a missing field or a
 CRDs refuse it. What the platform never writes (pod details, artifact stores) is accepted as it is, which keeps the
 schemas small enough to load at every start of the demo.
 
-    python -m tools.crds            write worker/dev/crds
+    python -m tools.crds            write worker/dev/crds, and worker/dev/manifests (see tools.dev_manifests)
     python -m tools.crds --check    only compare; exit 1 on drift
 """
 
@@ -18,6 +18,8 @@ from typing import Any
 
 import yaml
 from hera.workflows import models
+
+from tools import dev_manifests
 
 Schema = dict[str, Any]
 
@@ -182,18 +184,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write the CRDs of dev mode and tests.")
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if a file is not up to date")
     arguments = parser.parse_args()
-    stale = []
-    for name, definition in definitions().items():
-        path, text = FOLDER / name, _render(definition)
-        if path.is_file() and path.read_text(encoding="utf-8") == text:
-            continue
-        stale.append(name)
-        if not arguments.check:
-            FOLDER.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-    if arguments.check and stale:
-        print(f"worker/dev/crds: {', '.join(stale)} not up to date: run make generate", file=sys.stderr)
-        return 1
+    wanted = {FOLDER / name: _render(definition) for name, definition in definitions().items()}
+    wanted |= dev_manifests.files()
+    stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    strangers = dev_manifests.strangers()
+    if arguments.check:
+        names = ", ".join(str(path.relative_to(FOLDER.parent)) for path in [*stale, *strangers])
+        if names:
+            print(f"worker/dev: {names} not up to date: run make generate", file=sys.stderr)
+        return 1 if names else 0
+    for path in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(wanted[path], encoding="utf-8")
+    for path in strangers:
+        path.unlink()
     return 0
 
 
