@@ -12,6 +12,8 @@ forth builds nothing twice, and a change of one module leaves those of the other
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import hashlib
 import os
 import subprocess
@@ -21,6 +23,10 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HERE = Path(__file__).resolve().parent
 #: The go directives of the modules ask for it; said here too, so that the error names it before anything is downloaded.
@@ -160,14 +166,28 @@ def _command(tool: Tool, output: Path) -> list[str]:
     return ["go", "build", *flags, "-o", str(output), tool.package]
 
 
+@contextlib.contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Wait until nobody else builds the same binary: two builds at once take each twice as long."""
+    with (target.parent / f".{target.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{target.name}: waiting for another process that builds it …", file=sys.stderr, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def build(tool: Tool, target: Path) -> None:
-    """Build ``tool`` to ``target``, which appears whole or not at all.
+    """Build ``tool`` to ``target``, which appears whole or not at all, unless somebody else has meanwhile.
 
     Raises:
         BuildError: the Go build failed; its own output stands above the message.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{tool.name}-") as folder:
+    with _alone(target), tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{tool.name}-") as folder:
+        if target.exists():
+            return
         output = Path(folder) / tool.name
         started = time.monotonic()
         with _Progress(tool):

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -101,4 +102,18 @@ def test_a_failed_build_leaves_nothing(modules: Path, tmp_path: Path, monkeypatc
     target = tmp_path / "cache" / "etcd"
     with pytest.raises(build.BuildError, match="building etcd failed with code 3"):
         build.build(build.TOOLS[0], target)
-    assert list(target.parent.iterdir()) == []
+    assert [path.name for path in target.parent.iterdir()] == [".etcd.lock"]
+
+
+def test_two_builds_at_once_build_once(modules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, count = tmp_path / "bin" / "go", tmp_path / "count"
+    fake.parent.mkdir()
+    fake.write_text(f'#!/bin/sh\necho x >>{count}\nsleep 0.3\nwhile [ "$1" != -o ]; do shift; done\ntouch "$2"\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}{os.environ['PATH']}")
+    target = tmp_path / "cache" / "etcd"
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(build.build, build.TOOLS[0], target) for _ in range(2)]:
+            done.result()
+    assert target.is_file()
+    assert count.read_text() == "x\n"
