@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dlq": ("dlq:group", "List, show and replay dead letters."),
     "state": ("state:group", "Show or rebuild the recorded state."),
     "streams": ("streams:group", "Create the streams, consumer and bucket, or check them for drift."),
+    "doctor": ("doctor:command", "Look at the whole installation and say what is missing."),
     "schema": ("schema:group", "Export the JSON Schemas and the AsyncAPI document."),
     "completion": ("completion:command", "Print the completion script of a shell."),
 }

@@ -142,7 +142,9 @@ class KubernetesClient:
     ) -> None:
         await self.close()
 
-    async def request(self, method: str, path: str, *, body: bytes | None = None, content_type: str = JSON) -> Response:
+    async def request(
+        self, method: str, path: str, *, body: bytes | None = None, content_type: str = JSON, accept: str = ""
+    ) -> Response:
         """Send one request and read the whole answer, whatever its status.
 
         A 401 was not carried out, so it is repeated once if reading the credentials again gave others.
@@ -152,15 +154,16 @@ class KubernetesClient:
             path: Path with query, from ``/apis`` on.
             body: The body as it goes over the wire.
             content_type: Of the body.
+            accept: Form of the answer; ``""`` is JSON.
 
         Raises:
             Misconfigured: The credentials cannot be read.
             aiohttp.ClientError, OSError, TimeoutError: There was no answer; ``answers.error_of_exception`` maps them.
         """
         api = self._api or await self._loaded()
-        response = await self._send(api, method, path, body, content_type)
+        response = await self._send(api, method, path, body, content_type, accept)
         if response.status == HTTPStatus.UNAUTHORIZED and (fresh := await self._reloaded(api)) is not None:
-            response = await self._send(fresh, method, path, body, content_type)
+            response = await self._send(fresh, method, path, body, content_type, accept)
         return response
 
     @asynccontextmanager
@@ -184,8 +187,12 @@ class KubernetesClient:
         finally:
             response.close()
 
-    async def _send(self, api: ApiClient, method: str, path: str, body: bytes | None, content_type: str) -> Response:
+    async def _send(
+        self, api: ApiClient, method: str, path: str, body: bytes | None, content_type: str, accept: str
+    ) -> Response:
         headers = await self._headers(api, content_type if body is not None else None)
+        if accept:
+            headers["Accept"] = accept
         raw = await api.call_api(method, api.configuration.host + path, headers, body, _request_timeout=self._timeout)
         return Response(raw.status, raw.headers, await raw.read())  # type: ignore[no-untyped-call]
 
