@@ -31,7 +31,7 @@ test: $(DEV) ## All suites that need nothing but Python
 	$(PYTEST) -m "not cluster" $(ARGS)
 
 .PHONY: test-cluster
-test-cluster: $(DEV) tools ## The suites that run on a real kube-apiserver and etcd (needs Go)
+test-cluster: $(DEV) tools ## The suites that run on real servers: kube-apiserver and etcd, controllers, KEDA (needs Go)
 	$(PYTEST) -m cluster $(ARGS)
 
 .PHONY: check
@@ -52,7 +52,7 @@ generate: $(DEV) ## Write schemas, AsyncAPI document, CRDs, golden files and tab
 	$(BIN)/python -m tools.docs
 
 .PHONY: tools
-tools: ## Build kube-apiserver and etcd once, into the user's cache folder (needs Go)
+tools: ## Build the real servers of the cluster suites once (20 min cold), into the cache folder of the user (needs Go)
 	@$(PYTHON) tools/build.py
 
 .PHONY: lock
