@@ -112,6 +112,12 @@ def observed_of(layout: Layout, name: str) -> list[dict[str, Any]]:
     return [document for document in load_all(layout.case(name)) if _composed_as(document)]
 
 
+def others_of(layout: Layout, name: str) -> list[dict[str, Any]]:
+    """Return what else is in the cluster of a case, for Compositions that ask for it: the rest of its file."""
+    documents = load_all(layout.case(name))
+    return [document for document in documents if not _composed_as(document) and not _is_claim(layout, document)]
+
+
 def _is_claim(layout: Layout, document: dict[str, Any]) -> bool:
     return bool(document["kind"] == layout.api.kind and not _composed_as(document))
 

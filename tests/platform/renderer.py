@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
-from tests.platform.goldens import claim_of, load_all, observed_of
+from tests.platform.goldens import claim_of, load_all, observed_of, others_of
 from tests.support.processes import ServerProcess
 from worker.dev.loopback import LOOPBACK, free_port
 
@@ -98,7 +98,8 @@ class Renderer:
         Raises:
             RendererError: it makes nothing of it.
         """
-        return self.compose(claim_of(layout, name), observed_of(layout, name), layout=layout)
+        there = others_of(layout, name)
+        return self.compose(claim_of(layout, name), observed_of(layout, name), layout=layout, there=there)
 
     def compose(
         self,
@@ -106,8 +107,11 @@ class Renderer:
         observed: Sequence[dict[str, Any]] = (),
         composition: object = None,
         layout: Layout | None = None,
+        there: Sequence[dict[str, Any]] = (),
     ) -> str:
         """Return what Crossplane makes of any claim, given what it observes, and perhaps by another Composition.
+
+        `there` is what else exists, for Compositions that ask for it.
 
         Raises:
             RendererError: it makes nothing of it.
@@ -123,6 +127,8 @@ class Renderer:
         options = [f"--xrd={layout.definition}", "--include-function-results", f"--timeout={_TIMEOUT}s"]
         if observed:
             options.append(f"--observed-resources={self._write('observed', *observed)}")
+        if there:
+            options.append(f"--required-resources={self._write('there', *there)}")
         command = [self._programs["crossplane"], "render", *map(str, files), *options]
         result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=2 * _TIMEOUT)
         if result.returncode:

@@ -88,8 +88,13 @@ EVENT_DRIVEN_SERVICE = Api(
 APIS: tuple[Api, ...] = (
     EVENT_DRIVEN_SERVICE,
     Api("appcontainerclaims", "AppContainerClaim", "platform.example.org"),
+    Api("applicationclaims", "ApplicationClaim", "platform.example.org"),
     Api("infrastructureclaims", "InfrastructureClaim", "platform.io"),
     Api("providersecretclaims", "ProviderSecretClaim", "platform.io"),
+    Api("graphqlplatformclaims", "GraphQLPlatformClaim", "platform.example.org"),
+    Api("orchestrationplatformclaims", "OrchestrationPlatformClaim", "platform.example.org"),
+    Api("realtimeplatformclaims", "RealtimePlatformClaim", "platform.example.org"),
+    Api("vclusterenvironmentclaims", "VClusterEnvironmentClaim", "platform.example.org"),
 )
 
 
