@@ -57,11 +57,12 @@ tools: ## Build the real servers of the cluster suites once (20 min cold), into 
 
 .PHONY: lock
 lock: $(DEV) ## Pin the newest allowed dependencies with their hashes
-	$(LOCK) -o requirements/run.txt
-	$(LOCK) --group dev --constraint requirements/run.txt -o requirements/dev.txt
+	$(LOCK) pyproject.toml --extra dev-mode -o requirements/run.txt
+	$(LOCK) pyproject.toml --extra dev-mode --group dev --constraint requirements/run.txt -o requirements/dev.txt
+	$(LOCK) requirements/checkov.in -o requirements/checkov.txt
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --no-header --upgrade pyproject.toml --extra dev-mode
+	--no-emit-index-url --no-emit-find-links --no-header --upgrade
 
 .PHONY: clean
 clean: ## Delete the virtual environment and all caches in this folder
