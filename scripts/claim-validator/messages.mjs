@@ -30,7 +30,7 @@ export function explained(error, schema) {
       return { path: [...path, params.additionalProperty], message: `unknown field; known here: ${known}` };
     }
     case 'enum':
-      return { path, message: `must be one of ${params.allowedValues.join(', ')}` };
+      return { path, message: `must be one of ${params.allowedValues.map((value) => value || '""').join(', ')}` };
     case 'const':
       return { path, message: `must be ${params.allowedValue}` };
     case 'type':
