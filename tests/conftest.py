@@ -10,7 +10,12 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from types import FrameType
 
-pytest_plugins = ["tests.support.control_plane", "tests.support.nats", "tests.support.nats_cluster"]
+pytest_plugins = [
+    "tests.platform.counts",
+    "tests.support.control_plane",
+    "tests.support.nats",
+    "tests.support.nats_cluster",
+]
 
 # How long an example takes says more about the other suites that run beside it than about the code.
 settings.register_profile("beside-others", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)

@@ -48,12 +48,11 @@ def python() -> Path:
 
 def _install(environment: Path) -> None:
     print("checkov: installing it once, about two minutes …", file=sys.stderr, flush=True)
-    installer = environment / "bin" / "python"
+    pip: list[str | Path] = [environment / "bin" / "python", "-m", "pip", "install", "--quiet"]
     commands: list[list[str | Path]] = [
         [sys.executable, "-m", "venv", environment],
-        [installer, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--requirement",
-         REQUIREMENTS],
-    ]  # fmt: skip
+        [*pip, "--disable-pip-version-check", "--require-hashes", "--requirement", REQUIREMENTS],
+    ]
     for command in commands:
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode:
