@@ -52,7 +52,7 @@ def started(*arguments: str) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def dev() -> Iterator[dict[str, str]]:
-    with started("--task-seconds", "1.5") as found:
+    with started("--claim-seconds", "1.5") as found:
         yield found
 
 

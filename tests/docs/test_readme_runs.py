@@ -69,7 +69,7 @@ async def test_the_readme_does_what_it_says(tmp_path: Path, program: Path) -> No
     shell = shutil.which("sh")
     assert shell is not None
     port = free_port()
-    async with environment(task_seconds=0.05) as servers:
+    async with environment(claim_seconds=0.05) as servers:
         variables = servers.worker_variables(port)
         settings = Settings.from_environment(variables)
         async with connected(settings) as client:

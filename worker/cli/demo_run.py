@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at the ledger, and until a stage that has not ended counts as failed.
 _LOOK, _PATIENCE = 0.1, 60.0
+#: Seconds that a step may take: a claim that never becomes ready is given up after half an hour on a cluster.
+_DEADLINE = 6.0
 
 
 @dataclass(slots=True)
@@ -83,7 +85,7 @@ async def run_demo(scenario: Scenario, show: Callable[[Progress], None]) -> Outc
     started = time.monotonic()
     progress = Progress("starting nats-server, the Kubernetes API and Argo …")
     show(progress)
-    async with environment() as servers:
+    async with environment(deadline=_DEADLINE) as servers:
         port = free_port()
         # Whatever the shell says of another installation does not count here; empty is not set.
         variables = dict.fromkeys(map(str.upper, Settings.model_fields), "") | servers.worker_variables(port)
@@ -95,8 +97,8 @@ async def run_demo(scenario: Scenario, show: Callable[[Progress], None]) -> Outc
             _tell(progress, show, "starting the worker …")
             async with worker_process(variables, port, log) as worker:
                 desk = Desk(client, settings)
-                if servers.runner is not None:
-                    servers.runner.failures.update(
+                if servers.provider is not None:
+                    servers.provider.failures.update(
                         dict.fromkeys(scenario.failing, "failed because the demo asked for it")
                     )
                 for stage in scenario.stages:
@@ -129,8 +131,8 @@ async def _stage(
 ) -> None:
     ids = {result.step.name: result.id for result in progress.results}
     for step in stage:
-        if step.repaired and servers.runner is not None:
-            servers.runner.failures.clear()
+        if step.repaired and servers.provider is not None:
+            servers.provider.failures.clear()
         progress.results.append(await _publish(desk, step, scenario.folder, ids))
     _tell(progress, show, "")
     deadline = time.monotonic() + _PATIENCE

@@ -29,22 +29,39 @@ if TYPE_CHECKING:
 @click.option("--nats-port", type=click.IntRange(1, 65535), help="Port of the NATS server; otherwise a free one.")
 @click.option("--http-port", type=click.IntRange(1, 65535), help="Port of the worker; otherwise a free one.")
 @click.option("--logs/--no-logs", default=True, show_default=True, help="Print the worker's log lines on stderr.")
-@click.option("--task-seconds", default=2.0, show_default=True, help="How long a task of the simulated Argo takes.")
+@click.option(
+    "--claim-seconds", default=2.0, show_default=True, help="How long a claim of the simulated provider takes."
+)
+@click.option(
+    "--templates",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder of WorkflowTemplates to run in place of the shipped ones.",
+)
 @output_option
 def command(
-    kubeconfig: Path | None, nats_port: int | None, http_port: int | None, logs: bool, task_seconds: float, output: str
+    kubeconfig: Path | None,
+    nats_port: int | None,
+    http_port: int | None,
+    logs: bool,
+    claim_seconds: float,
+    templates: Path | None,
+    output: str,
 ) -> None:
     """Run everything on embedded servers until Ctrl-C.
 
     Prints the addresses, and the lines that let another terminal's platform-worker and kubectl find them. Everything is
     gone at the end.
+
+    Argo is simulated, and executes the WorkflowTemplates; so is the provider that makes claims ready. The annotation
+    platform.io/simulate-failure of a claim lets it fail, with the annotation's text as the reason.
     """
-    from worker.dev.nats_server import NatsServerError  # noqa: PLC0415 - servers that --help need not load
+    from worker.dev.installation import ManifestsError  # noqa: PLC0415 - servers that --help need not load
+    from worker.dev.nats_server import NatsServerError  # noqa: PLC0415
     from worker.dev.process import WorkerDidNotStart  # noqa: PLC0415
 
     try:
-        asyncio.run(_serve(kubeconfig, nats_port, http_port, task_seconds, output, logs=logs))
-    except (NatsServerError, WorkerDidNotStart) as error:
+        asyncio.run(_serve(kubeconfig, nats_port, http_port, claim_seconds, templates, output, logs=logs))
+    except (ManifestsError, NatsServerError, WorkerDidNotStart) as error:
         raise CliError(Exit.FAILED, str(error)) from error
 
 
@@ -52,7 +69,8 @@ async def _serve(
     kubeconfig: Path | None,
     nats_port: int | None,
     http_port: int | None,
-    task_seconds: float,
+    claim_seconds: float,
+    templates: Path | None,
     output: str,
     *,
     logs: bool,
@@ -67,7 +85,10 @@ async def _serve(
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with environment(kubeconfig=kubeconfig, nats_port=nats_port, task_seconds=task_seconds) as servers:
+    servers_of = environment(
+        kubeconfig=kubeconfig, nats_port=nats_port, claim_seconds=claim_seconds, templates=templates
+    )
+    async with servers_of as servers:
         port = http_port or free_port()
         variables = servers.worker_variables(port)
         settings = Settings.from_environment({**os.environ, **variables})

@@ -1,7 +1,8 @@
-"""The servers of ``dev`` and ``demo``: a NATS server, a Kubernetes API, a simulated Argo; up together, down together.
+"""The servers of ``dev`` and ``demo``: a NATS server, a Kubernetes API, a simulated Argo, a simulated provider.
 
-Everything listens on loopback, keeps its files in one temporary folder and is gone when the block ends. With the
-kubeconfig of a real cluster the Kubernetes side is left to that cluster, whose Argo then runs the Workflows.
+They come up together and go together: everything listens on loopback, keeps its files in one temporary folder and is
+gone when the block ends. With the kubeconfig of a real cluster the Kubernetes side is left to that cluster, whose Argo
+and Crossplane then do the work; or only its API server is used, and the controllers are simulated on it.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.dev.argo import ArgoController, ContractRunner
+from worker.dev import installation
+from worker.dev.argo import ArgoController, TemplateRunner
 from worker.dev.argo.client import ApiClient
 from worker.dev.kubernetes.kubeconfig import write
 from worker.dev.kubernetes.server import KubernetesApi
 from worker.dev.nats_server import EmbeddedNats
+from worker.dev.provider import SimulatedProvider
 from worker.settings import Settings
+
+_ARGO = "argo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +32,15 @@ class Environment:
 
     Attributes:
         folder: Holds kubeconfig, logs and the broker's store; deleted at the end.
-        api: The embedded API, ``None`` with a real cluster.
-        runner: What the simulated Argo's tasks do, ``None`` with a real cluster.
+        api: The embedded API, ``None`` with a real one.
+        provider: Makes claims ready or lets them fail, ``None`` with a real cluster.
     """
 
     folder: Path
     nats_url: str
     kubeconfig: Path
     api: KubernetesApi | None
-    runner: ContractRunner | None
+    provider: SimulatedProvider | None
 
     def worker_variables(self, http_port: int) -> dict[str, str]:
         """Return the environment variables of a worker that uses these servers.
@@ -53,29 +58,62 @@ class Environment:
 
 @asynccontextmanager
 async def environment(
-    *, kubeconfig: Path | None = None, nats_port: int | None = None, task_seconds: float = 0.3
+    *,
+    kubeconfig: Path | None = None,
+    simulate: bool | None = None,
+    nats_port: int | None = None,
+    claim_seconds: float = 0.3,
+    deadline: float | None = None,
+    templates: Path | None = None,
 ) -> AsyncIterator[Environment]:
     """Start the servers, and stop them at the end.
 
     Args:
-        kubeconfig: Of a real cluster to use instead of the embedded API and Argo.
+        kubeconfig: Of a real API server to use instead of the embedded one.
+        simulate: Simulate Argo and the provider; by default when the API is the embedded one.
         nats_port: Port of the NATS server; ``None`` takes a free one.
-        task_seconds: How long each task of the simulated Argo takes.
+        claim_seconds: How long the simulated provider takes for a claim.
+        deadline: Longest time that a step may take, in seconds, in place of longer ones in the templates.
+        templates: Folder of WorkflowTemplates to use in place of the shipped ones.
 
     Raises:
         NatsServerError: The NATS server did not start.
+        ManifestsError: Templates or claims were not found, or were refused.
     """
     folder = Path(tempfile.mkdtemp(prefix="platform-worker-"))
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         nats = await stack.enter_async_context(EmbeddedNats(folder=folder / "nats", port=nats_port))
-        if kubeconfig is not None:
-            yield Environment(folder, nats.url, kubeconfig, None, None)
-            return
-        api = await stack.enter_async_context(KubernetesApi())
-        api.cluster.load({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argo"}})
-        path = folder / "kubeconfig"
-        write(path, api.kubeconfig())
-        runner = ContractRunner(delay=task_seconds)
-        await stack.enter_async_context(ArgoController(ApiClient(api.url, api.token), runner=runner))
-        yield Environment(folder, nats.url, path, api, runner)
+        api = None
+        if kubeconfig is None:
+            api = await stack.enter_async_context(KubernetesApi(provide_namespaces=True))
+            kubeconfig = folder / "kubeconfig"
+            write(kubeconfig, api.kubeconfig())
+        provider = None
+        if simulate if simulate is not None else api is not None:
+            accounts = await _install(kubeconfig, templates, bare=api is None)
+            provider = await _simulate(stack, kubeconfig, claim_seconds, deadline, impersonate=accounts)
+        yield Environment(folder, nats.url, kubeconfig, api, provider)
+
+
+async def _install(kubeconfig: Path, templates: Path | None, *, bare: bool) -> bool:
+    """Install what is shipped; return whether that has service accounts."""
+    manifests = installation.shipped()
+    if templates is not None:
+        manifests = installation.with_templates(manifests, templates)
+    if bare:
+        manifests = [*installation.definitions_of_argo(), *manifests]
+    async with ApiClient.from_kubeconfig(kubeconfig) as client:
+        await installation.install(client, manifests, namespace=_ARGO)
+    return any(one["kind"] == "ServiceAccount" for one in manifests)
+
+
+async def _simulate(
+    stack: AsyncExitStack, kubeconfig: Path, claim_seconds: float, deadline: float | None, *, impersonate: bool
+) -> SimulatedProvider:
+    provider = SimulatedProvider(ApiClient.from_kubeconfig(kubeconfig), seconds=claim_seconds)
+    await stack.enter_async_context(provider)
+    runner = TemplateRunner(ApiClient.from_kubeconfig(kubeconfig), deadline=deadline, impersonate=impersonate)
+    await stack.enter_async_context(runner)
+    await stack.enter_async_context(ArgoController(ApiClient.from_kubeconfig(kubeconfig), runner=runner))
+    return provider

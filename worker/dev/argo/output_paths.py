@@ -13,7 +13,7 @@ from typing import Any
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _STEP = re.compile(
     r"""\.?(?:
-    (?P<name>[A-Za-z_](?:[\w-]|\\\.)*)
+    (?P<name>(?:[^\s.,\[\]$@{}\\?]|\\.)+)
   | \[(?P<place>\d+)\]
   | \['(?P<quoted>[^']*)'\]
   | \[\?\(@\.(?P<key>[\w.]+)\s*==\s*["'](?P<value>[^"']*)["']\)\]
@@ -59,7 +59,7 @@ def _follow(value: Any, path: str) -> list[Any]:
 
 
 def _step(value: Any, step: re.Match[str]) -> list[Any]:
-    name = step["name"].replace("\\.", ".") if step["name"] else step["quoted"]
+    name = re.sub(r"\\(.)", r"\1", step["name"]) if step["name"] else step["quoted"]
     if name is not None:
         return [value[name]] if isinstance(value, dict) and name in value else []
     if not isinstance(value, list):

@@ -24,17 +24,21 @@ class TemplateRunner:
     A task that a restarted controller asks for again begins with its first step; `apply`, `get` and `delete` allow it.
     """
 
-    def __init__(self, client: ApiClient, *, interval: float = 0.1, impersonate: bool = True) -> None:
+    def __init__(
+        self, client: ApiClient, *, interval: float = 0.1, impersonate: bool = True, deadline: float | None = None
+    ) -> None:
         """Prepare a runner.
 
         Args:
             client: not opened yet; the runner opens and closes it.
             interval: seconds between two looks at a resource that is waited for.
             impersonate: act as the Workflow's service account; otherwise with the client's own rights.
+            deadline: longest time that a step may take, in seconds, in place of longer ones in the templates.
         """
         self._client = client
         self._interval = interval
         self._impersonate = impersonate
+        self._deadline = deadline
         self._stack = AsyncExitStack()
         self._steps: dict[tuple[str, str], ResourceSteps] = {}
 
@@ -54,7 +58,7 @@ class TemplateRunner:
         except ApiAnswerError as error:
             account = f"{call.namespace}/{call.service_account}"
             return TaskResult("Error", f"error looking up service account {account}: {error.said}")
-        walk = Walk(call.workflow, call.namespace, call.scope, call.lookup, steps)
+        walk = Walk(call.workflow, call.namespace, call.scope, call.lookup, steps, self._deadline)
         node = {**call.node, "children": []}
         ended = await walk.template(
             node, Reference(call.template, call.entry), call.arguments, {"tasks.name": call.task}

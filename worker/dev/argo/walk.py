@@ -64,6 +64,7 @@ class Walk:
         scope: global variables.
         lookup: returns the definition of a template, None when there is none.
         steps: executes resource steps.
+        deadline: longest time of a step, in seconds, in place of longer ones.
         nodes: what has been run, by id.
     """
 
@@ -72,6 +73,7 @@ class Walk:
     scope: Mapping[str, str]
     lookup: Callable[[str, str], Mapping[str, Any] | None]
     steps: ResourceSteps
+    deadline: float | None = None
     nodes: dict[str, Json] = field(default_factory=dict)
 
     async def template(
@@ -118,7 +120,8 @@ class Walk:
         if kind == "steps":
             return await self._steps(node, template, reference, scope)
         pod = in_pod(template, {**scope, "pod.name": node["id"]})
-        limits = (seconds(pod[name]) for name in ("activeDeadlineSeconds", "timeout") if name in pod)
+        limits = [seconds(pod[name]) for name in ("activeDeadlineSeconds", "timeout") if name in pod]
+        limits += [self.deadline] if self.deadline is not None else []
         try:
             async with asyncio.timeout(min(limits, default=None)):
                 return Ended("Succeeded", "", await self.steps.execute(pod, self.namespace))
@@ -190,7 +193,7 @@ class Walk:
         above = [nodes.node_id(self.workflow, f"{parent['name']}.{name}") for name in sorted(task.depends.names)]
         self._add(parent, node, above)
         if not task.depends.holds(phases):
-            nodes.omit(node)
+            self.nodes[node["id"]] = nodes.omit(node)
             return Ended("Omitted")
         return await self._holder(node, task.raw, scope, reference, "tasks")
 
@@ -269,7 +272,13 @@ class Walk:
     def _add(self, parent: Json, node: Json, above: list[str] | None = None) -> None:
         self.nodes[node["id"]] = node
         for name in above or [parent["id"]]:
-            self.nodes.get(name, parent).setdefault("children", []).append(node["id"])
+            self._last_of(self.nodes.get(name, parent)).setdefault("children", []).append(node["id"])
+
+    def _last_of(self, node: Json) -> Json:
+        """Return what comes after a node's children: for one with attempts the last attempt, as Argo connects them."""
+        if node["type"] == "Retry" and node.get("children") and node["finishedAt"]:
+            return self.nodes[node["children"][-1]]
+        return node
 
 
 def kind_of(definition: Mapping[str, Any]) -> str:

@@ -44,11 +44,12 @@ Outcome: TypeAlias = Answer | Watch
 class Cluster:
     """State and rules of one embedded cluster."""
 
-    def __init__(self, *, history: int = 4096) -> None:
+    def __init__(self, *, history: int = 4096, provide_namespaces: bool = False) -> None:
         """Make an empty cluster with the four initial namespaces.
 
         Args:
             history: changes per resource from which watches can resume.
+            provide_namespaces: make the namespace of a new object where it is missing.
         """
         self.store = Store(history=history)
         self.registry = Registry()
@@ -57,12 +58,15 @@ class Cluster:
         self.faults = Faults()
         self.log = RequestLog()
         self.definitions = Definitions(self.registry, self.store)
-        self._operations = Operations(self.store)
+        self._operations = Operations(self.store, self._provide_namespace if provide_namespaces else None)
         self._reader = Reader(self.store)
         for resource in self.registry:
             self.store.open(resource.key)
         for name in INITIAL_NAMESPACES:
-            self.load({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+            self._provide_namespace(name)
+
+    def _provide_namespace(self, name: str) -> None:
+        self.load({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 
     def load(self, value: JsonObject) -> None:
         """Create an object as the system, unless it exists: for what a cluster holds from the start.

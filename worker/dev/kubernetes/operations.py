@@ -20,15 +20,23 @@ from worker.dev.kubernetes.store import Store, Stored
 from worker.dev.kubernetes.validation import validate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from worker.dev.kubernetes.call import Call
 
 
 class Operations:
     """Writes to a store under the rules of the API."""
 
-    def __init__(self, store: Store) -> None:
-        """Write to a store."""
+    def __init__(self, store: Store, provide_namespace: Callable[[str], None] | None = None) -> None:
+        """Write to a store.
+
+        Args:
+            store: what is written to.
+            provide_namespace: makes a missing namespace, as the admission plugin NamespaceAutoProvision does.
+        """
         self._store = store
+        self._provide_namespace = provide_namespace
 
     def create(self, call: Call, value: JsonObject, system: JsonObject | None = None) -> Stored:
         """Store a new object.
@@ -56,8 +64,12 @@ class Operations:
         return self._commit(call, value)
 
     def _require_namespace(self, call: Call) -> None:
-        if call.namespace is not None and self._store.get(NAMESPACES.key, "", call.namespace) is None:
+        if call.namespace is None or self._store.get(NAMESPACES.key, "", call.namespace) is not None:
+            return
+        if self._provide_namespace is None:
             raise status.not_found(NAMESPACES, call.namespace)
+        if not call.dry_run:
+            self._provide_namespace(call.namespace)
 
     def update(self, call: Call, value: JsonObject) -> Stored:
         """Replace an object (or only its status).
@@ -115,10 +127,11 @@ class Operations:
         live = stored.value() if stored is not None else None
         value = apply(call.resource, live, intent, call.manager, call.subresource, force=call.flag("force"))
         if stored is None:
-            fields = value["metadata"].pop("managedFields")
+            fields = value["metadata"].pop("managedFields", None)  # who applies nothing but a name owns nothing
             self._require_namespace(call)
             metadata.prepare_create(call.resource, value)
-            value["metadata"]["managedFields"] = fields
+            if fields is not None:
+                value["metadata"]["managedFields"] = fields
             self._conform(call, value)
             self._validate(call.resource, value)
             return self._commit(call, value)

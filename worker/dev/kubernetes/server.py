@@ -43,14 +43,21 @@ class KubernetesApi:
             api.url, api.token
     """
 
-    def __init__(self, *, history: int = 4096, definitions: Path | None = SHIPPED_DEFINITIONS) -> None:
+    def __init__(
+        self,
+        *,
+        history: int = 4096,
+        definitions: Path | None = SHIPPED_DEFINITIONS,
+        provide_namespaces: bool = False,
+    ) -> None:
         """Prepare a cluster.
 
         Args:
             history: changes per resource from which watches can resume.
             definitions: folder of CustomResourceDefinitions that are served from the start; None for none.
+            provide_namespaces: make the namespace of a new object where it is missing.
         """
-        self.cluster = Cluster(history=history)
+        self.cluster = Cluster(history=history, provide_namespaces=provide_namespaces)
         for value in load_folder(definitions) if definitions is not None else ():
             self.cluster.load(value)
         self._runner: web.ServerRunner | None = None
