@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ SCRIPT = Layout().root.parents[1] / "scripts" / "check-prerequisites.sh"
 DATA = Path(__file__).parent / "data"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
+#: With the programs of the development environment, kubectl among them.
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 CHECKS = 13
 PATIENCE = 30.0
 
@@ -108,14 +111,14 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    if shutil.which("kubectl") is None:
-        pytest.skip("kubectl is not on PATH")
+    assert shutil.which("kubectl", path=PATH), "kubectl is missing: make check installs it"
     with ControlPlane() as plane:  # of its own: the others shall not get these kinds
         yield Cluster(plane)
 
 
 def check(cluster: Cluster, nats_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "KUBECONFIG": str(cluster.plane.kubeconfig()), "NATS_MONITORING_URL": nats_url}
+    own = {"PATH": PATH, "KUBECONFIG": str(cluster.plane.kubeconfig()), "NATS_MONITORING_URL": nats_url}
+    environment = {**os.environ, **own}
     return subprocess.run([SCRIPT, *arguments], env=environment, capture_output=True, text=True, check=False)
 
 
@@ -179,7 +182,7 @@ def test_without_a_cluster_it_says_so(cluster: Cluster, tmp_path: Path) -> None:
     config = yaml.safe_load(cluster.plane.kubeconfig().read_text())
     config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
     (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
-    environment = {**os.environ, "KUBECONFIG": str(tmp_path / "kubeconfig")}
+    environment = {**os.environ, "PATH": PATH, "KUBECONFIG": str(tmp_path / "kubeconfig")}
     result = subprocess.run([SCRIPT], env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert result.stderr.startswith("check-prerequisites: no cluster to ask: ")

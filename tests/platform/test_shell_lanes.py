@@ -12,7 +12,9 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,6 +39,8 @@ SCRIPTS = [
     "verify-keda-config",
     "test-agent-executor-migration",
 ]
+#: With the programs of the development environment, kubectl among them.
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 (COMPOSITION,) = goldens.load_all(LAYOUT.composition)
 COMPOSITIONS = "/apis/apiextensions.crossplane.io/v1/compositions"
 _SUMMARY = re.compile(r"(\d+) passed, (\d+) failed$")
@@ -53,7 +57,8 @@ def script(name: str) -> str:
 
 
 def run(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(argv, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PATH": PATH, **environment}
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.cluster
