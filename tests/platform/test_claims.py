@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tests.platform.fixtures import Fixture
     from tests.support.control_plane import ControlPlane
     from tests.support.control_plane_api import Answer
+    from tools.platform_api.apis import Api
+
+    Served = Callable[[Api], ControlPlane]
 
 _UNKNOWN = re.compile(r'unknown field "([^"]+)"')
 
@@ -56,14 +59,14 @@ def test_validate_claim_agrees_with_every_fixture(
 
 
 @pytest.mark.parametrize("fixture", fixtures.all_valid(), ids=fixtures.name)
-def test_the_api_server_accepts_valid_claims(platform_api: ControlPlane, fixture: Fixture) -> None:
-    answer = _create_claim(platform_api, fixture)
+def test_the_api_server_accepts_valid_claims(platform_api: Served, fixture: Fixture) -> None:
+    answer = _create_claim(platform_api(fixture.api), fixture)
     assert answer.status == 201, answer.message
 
 
 @pytest.mark.parametrize("fixture", fixtures.all_invalid(), ids=fixtures.name)
-def test_the_api_server_refuses_invalid_claims_at_the_same_path(platform_api: ControlPlane, fixture: Fixture) -> None:
-    answer = _create_claim(platform_api, fixture)
+def test_the_api_server_refuses_invalid_claims_at_the_same_path(platform_api: Served, fixture: Fixture) -> None:
+    answer = _create_claim(platform_api(fixture.api), fixture)
     assert answer.status in {400, 422}, answer.message
     if fixture.where == "apiVersion":  # of another version, so it does not come to a schema
         assert 'in version "v1" cannot be handled' in answer.message
@@ -72,7 +75,7 @@ def test_the_api_server_refuses_invalid_claims_at_the_same_path(platform_api: Co
 
 
 @pytest.mark.parametrize("fixture", fixtures.all_valid(), ids=fixtures.name)
-def test_what_a_claim_says_fits_the_composite_resource_too(platform_api: ControlPlane, fixture: Fixture) -> None:
+def test_what_a_claim_says_fits_the_composite_resource_too(platform_api: Served, fixture: Fixture) -> None:
     claimed = {name: value for name, value in fixture.claim["spec"].items() if name not in _OF_CLAIMS}
     of = fixture.api
     reference = {"apiVersion": fixture.claim["apiVersion"], "kind": of.kind, "namespace": "default"}
@@ -82,16 +85,16 @@ def test_what_a_claim_says_fits_the_composite_resource_too(platform_api: Control
         "metadata": {"name": f"{fixture.claim['metadata']['name'][:57]}-x7k2p"},
         "spec": {**claimed, "claimRef": {**reference, "name": fixture.claim["metadata"]["name"]}},
     }
-    answer = _create(platform_api, composite, f"{of.group}/v1alpha1/x{of.plural}")
+    answer = _create(platform_api(of), composite, f"{of.group}/v1alpha1/x{of.plural}")
     assert answer.status == 201, answer.message
 
 
 _OF_CLAIMS = frozenset({"resourceRef", "compositeDeletePolicy", "writeConnectionSecretToRef"})
 
 
-def test_defaults_are_those_of_the_platform(platform_api: ControlPlane) -> None:
+def test_defaults_are_those_of_the_platform(platform_api: Served) -> None:
     minimal = fixtures.load(fixtures.FIXTURES / "valid" / "minimal.yaml")
-    assert _create_claim(platform_api, minimal).body["spec"] == {
+    assert _create_claim(platform_api(minimal.api), minimal).body["spec"] == {
         "image": "ghcr.io/acme/orders:v1",
         "size": "medium",
         "nats": {
