@@ -185,6 +185,7 @@ def _accounts() -> Iterator[Part]:
                     yield Part(accounts, document, frozenset({name}))
                 case "Role" | "RoleBinding" as kind:
                     collection = f"{_RBAC}/namespaces/{NAMESPACE}/{kind.lower()}s"
-                    yield Part(collection, document, frozenset({f"{name} in {NAMESPACE}"}))
+                    yield Part(collection, document, frozenset({f"{name.removesuffix('-executor')} in {NAMESPACE}"}))
                 case "ClusterRole" | "ClusterRoleBinding" as kind:
-                    yield Part(f"{_RBAC}/{kind.lower()}s", document, frozenset({f"{name} in every namespace"}))
+                    found_by = {f"{name} in every namespace"} if name == "platform-workflows" else set()
+                    yield Part(f"{_RBAC}/{kind.lower()}s", document, frozenset(found_by))
