@@ -18,18 +18,32 @@ from worker.cli.output import TABLE, emit, note, output_option
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="Another scenario than the shipped one.",
 )
+@click.option(
+    "--templates",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder of WorkflowTemplates to run in place of the shipped ones.",
+)
+@click.option(
+    "--kubeconfig",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Use this API server, an empty one without controllers, and leave everything there.",
+)
 @output_option
-def command(fail: str | None, scenario: Path | None, output: str) -> None:
+def command(
+    fail: str | None, scenario: Path | None, templates: Path | None, kubeconfig: Path | None, output: str
+) -> None:
     """Show the main job on embedded servers, check every result, and end.
 
-    Starts a nats-server, a Kubernetes API with a simulated Argo and one worker, publishes Applications and requests of
-    every kind, good and bad, and compares what the ledger and the DLQ say of each with what it had to become.
+    Starts a nats-server, a Kubernetes API and one worker, publishes Applications and requests of every kind, good and
+    bad, and compares what the ledger, the DLQ and the claims say of each with what it had to become. A simulated Argo
+    executes the WorkflowTemplates, a simulated provider makes the claims ready, or lets one fail.
 
     Exit code 1 if anything deviates.
     """
-    from worker.cli.demo_run import run_demo  # noqa: PLC0415 - everything that --help need not load
+    from worker.cli.demo_run import DemoError, run_demo  # noqa: PLC0415 - everything that --help need not load
     from worker.cli.demo_view import live, show_outcome  # noqa: PLC0415
     from worker.dev.demo_scenario import SHIPPED, ScenarioError, failure, load  # noqa: PLC0415
+    from worker.dev.installation import ManifestsError  # noqa: PLC0415
     from worker.dev.nats_server import NatsServerError  # noqa: PLC0415
     from worker.dev.process import WorkerDidNotStart  # noqa: PLC0415
 
@@ -39,10 +53,10 @@ def command(fail: str | None, scenario: Path | None, output: str) -> None:
         raise CliError(Exit.INVALID, str(error)) from error
     try:
         with live() as show:
-            outcome = asyncio.run(run_demo(chosen, show))
+            outcome = asyncio.run(run_demo(chosen, show, kubeconfig=kubeconfig, templates=templates))
     except asyncio.CancelledError:
         raise click.exceptions.Exit(Exit.INTERRUPTED) from None
-    except (NatsServerError, WorkerDidNotStart) as error:
+    except (DemoError, ManifestsError, NatsServerError, WorkerDidNotStart) as error:
         raise CliError(Exit.FAILED, str(error)) from error
     if output != TABLE:
         events = [result.to_json() for result in outcome.results]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from worker.cli import demo_claims
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from worker.cli.dead_letter import DeadLetter
+    from worker.cli.demo_claims import Claim
     from worker.cli.ledger_view import Entry
     from worker.dev.demo_scenario import Step
 
@@ -25,6 +28,7 @@ class Result:
         sequence: Its place in the event stream.
         stored: The stream took it.
         tasks: Phase of each task of its run, as the Kubernetes API shows it; for the live picture only.
+        claims: Claims of its application at the end of its stage, where the scenario says which there have to be.
     """
 
     step: Step
@@ -36,6 +40,7 @@ class Result:
     entries: list[Entry] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     tasks: dict[str, str] = field(default_factory=dict)
+    claims: list[Claim] = field(default_factory=list)
 
     @property
     def ended(self) -> bool:
@@ -102,6 +107,10 @@ class Result:
         ):
             if sorted(names) != sorted(got_names):
                 found.append(f"{what}: {_show(got_names)} instead of {_show(list(names))}")
+        if want.reason and not any(want.reason in str(error.get("message", "")) for error in self.errors):
+            found.append(f"reason: {_show([str(e.get('message', '')) for e in self.errors])} instead of {want.reason}")
+        if want.claims:
+            found += demo_claims.deviations(self.claims, want.claims, want.binds)
         return found + self._order() + self._dispositions() + self._states() + self._dead_letters()
 
     def _order(self) -> list[str]:
@@ -156,6 +165,7 @@ class Result:
                 "skipped": self.skipped,
                 "errors": self.errors,
                 "deadLetters": [letter.error_class for letter in self.letters],
+                "claims": [claim.to_json() for claim in self.claims],
             },
             "deviations": self.deviations(),
         }

@@ -1,21 +1,26 @@
 """The demo itself: start everything, publish the scenario stage by stage, read back what became of each event.
 
 The worker is the real command ``run`` in a process of its own, the broker a real nats-server, the Kubernetes API is
-spoken to over HTTP. Only Argo is simulated.
+spoken to over HTTP. Simulated are Argo, which executes the real WorkflowTemplates, and the provider behind the claims.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import shlex
 import signal
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.names import message_id, parse_subject
 from worker.cli.dead_letter import DeadLetter
+from worker.cli.demo_claims import ClaimWatch
 from worker.cli.demo_results import Result, sort_in
 from worker.cli.documents import read_files
 from worker.cli.ledger_view import Entry, read
@@ -34,6 +39,10 @@ if TYPE_CHECKING:
 _LOOK, _PATIENCE = 0.1, 60.0
 #: Seconds that a step may take: a claim that never becomes ready is given up after half an hour on a cluster.
 _DEADLINE = 6.0
+
+
+class DemoError(RuntimeError):
+    """A command of the scenario failed; the text is what it said."""
 
 
 @dataclass(slots=True)
@@ -70,22 +79,31 @@ class Outcome:
         return not self.strangers and not any(result.deviations() for result in self.results)
 
 
-async def run_demo(scenario: Scenario, show: Callable[[Progress], None]) -> Outcome:
+async def run_demo(
+    scenario: Scenario,
+    show: Callable[[Progress], None],
+    *,
+    kubeconfig: Path | None = None,
+    templates: Path | None = None,
+) -> Outcome:
     """Run the scenario on servers of its own.
 
     Args:
         scenario: What to publish.
         show: Called whenever something has changed.
+        kubeconfig: Of a real API server to use in place of the embedded one; Argo and the provider stay simulated.
+        templates: Folder of WorkflowTemplates to run in place of the shipped ones.
 
     Raises:
+        ManifestsError: Templates or claims were not found, or were refused by the API.
         NatsServerError: The NATS server did not start.
         WorkerDidNotStart: The worker did not start.
     """
     _end_on_sigterm()
     started = time.monotonic()
-    progress = Progress("starting nats-server, the Kubernetes API and Argo …")
+    progress = Progress("starting nats-server, the Kubernetes API with claims and templates, Argo and a provider …")
     show(progress)
-    async with environment(deadline=_DEADLINE) as servers:
+    async with environment(kubeconfig=kubeconfig, simulate=True, deadline=_DEADLINE, templates=templates) as servers:
         port = free_port()
         # Whatever the shell says of another installation does not count here; empty is not set.
         variables = dict.fromkeys(map(str.upper, Settings.model_fields), "") | servers.worker_variables(port)
@@ -95,14 +113,14 @@ async def run_demo(scenario: Scenario, show: Callable[[Progress], None]) -> Outc
             _tell(progress, show, "creating streams, consumer and bucket …")
             await apply_streams(client, declared_streams(settings))
             _tell(progress, show, "starting the worker …")
-            async with worker_process(variables, port, log) as worker:
+            async with worker_process(variables, port, log) as worker, ClaimWatch(api) as claims:
                 desk = Desk(client, settings)
                 if servers.provider is not None:
-                    servers.provider.failures.update(
-                        dict.fromkeys(scenario.failing, "failed because the demo asked for it")
-                    )
+                    servers.provider.failures.update(scenario.failing)
                 for stage in scenario.stages:
-                    await _stage(scenario, stage, servers, desk, api, progress, show)
+                    await _stage(scenario, stage, _Bed(servers, variables, desk, api), progress, show)
+                    for result in progress.results[-len(stage) :]:
+                        result.claims = claims.of(result.application) if result.step.expect.claims else []
                 strangers = await _read_back(desk, progress.results)
                 tail = worker.log_tail()
     return Outcome(progress.results, time.monotonic() - started, strangers, tail)
@@ -120,28 +138,37 @@ def _tell(progress: Progress, show: Callable[[Progress], None], doing: str) -> N
     show(progress)
 
 
+@dataclass(frozen=True, slots=True)
+class _Bed:
+    """What runs while events are published.
+
+    Attributes:
+        variables: Environment of commands.
+    """
+
+    servers: Environment
+    variables: Mapping[str, str]
+    desk: Desk
+    api: ApiClient
+
+
 async def _stage(
-    scenario: Scenario,
-    stage: Sequence[Step],
-    servers: Environment,
-    desk: Desk,
-    api: ApiClient,
-    progress: Progress,
-    show: Callable[[Progress], None],
+    scenario: Scenario, stage: Sequence[Step], bed: _Bed, progress: Progress, show: Callable[[Progress], None]
 ) -> None:
     ids = {result.step.name: result.id for result in progress.results}
     for step in stage:
-        if step.repaired and servers.provider is not None:
-            servers.provider.failures.clear()
-        progress.results.append(await _publish(desk, step, scenario.folder, ids))
+        if step.repaired and bed.servers.provider is not None:
+            bed.servers.provider.failures.clear()
+        sent = _run_command(bed, step) if step.command else _publish(bed.desk, step, scenario.folder, ids)
+        progress.results.append(await sent)
     _tell(progress, show, "")
     deadline = time.monotonic() + _PATIENCE
     while not all(result.ended for result in progress.results) and time.monotonic() < deadline:
         await asyncio.sleep(_LOOK)
         seen = progress.told[-1].sequence if progress.told else 0
-        progress.told += [read(letter) async for letter in desk.statuses("platform.status.>", seen)]
+        progress.told += [read(letter) async for letter in bed.desk.statuses("platform.status.>", seen)]
         sort_in(progress.results, progress.told, [])
-        await _look_at_runs(api, progress.results)
+        await _look_at_runs(bed.api, progress.results)
         show(progress)
 
 
@@ -158,6 +185,23 @@ async def _publish(desk: Desk, step: Step, folder: Path, ids: dict[str, str]) ->
     receipt = await desk.publish(subject, body, headers, message_id(subject, ident))
     about = parse_subject(subject)
     return Result(step, f"{about.namespace}/{about.name}", ident, body, receipt.sequence, not receipt.duplicate)
+
+
+async def _run_command(bed: _Bed, step: Step) -> Result:
+    """Run a command of this very program, which publishes one event and says where it went."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "worker", *step.command, "--output", "json"),
+        env={**os.environ, **bed.variables},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said, complaint = await process.communicate()
+    if process.returncode:
+        raise DemoError(f"platform-worker {shlex.join(step.command)}: {complaint.decode().strip()}")
+    [sent] = json.loads(said)
+    application = f"{sent['application']['namespace']}/{sent['application']['name']}"
+    return Result(step, application, sent["id"], b"", sent["sequence"], sent["stored"])
 
 
 async def _look_at_runs(api: ApiClient, results: Sequence[Result]) -> None:

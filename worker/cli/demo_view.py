@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from worker.cli.demo_results import Result
 
+_REF = "SecretRef"
 _MARKS = {"Succeeded": ("●", "green"), "Running": ("◐", "cyan"), "Failed": ("●", "red"), "Error": ("●", "red")}
 
 
@@ -100,6 +101,9 @@ def show_outcome(outcome: Outcome) -> None:
     columns = ("", "event", "application", "had to become", "became", "what the ledger says")
     out.print(table(columns, rows, title="Read back from PLATFORM_STATUS and PLATFORM_DLQ"))
     for result in outcome.results:
+        if result.claims:
+            out.print(_claims(result))
+    for result in outcome.results:
         for deviation in result.deviations():
             out.print(text(f"✘ {result.step.title}: {deviation}", "red"))
     if outcome.strangers:
@@ -107,6 +111,23 @@ def show_outcome(outcome: Outcome) -> None:
     good = sum(not result.deviations() for result in outcome.results)
     summary = f"{good} of {len(outcome.results)} events became what they had to become, in {outcome.seconds:.1f} s"
     out.print(text(summary, "bold green" if outcome.ok else "bold red"))
+
+
+def _claims(result: Result) -> RenderableType:
+    """Return the claims of an application in the order in which they were made, and what they bind."""
+    rows: list[tuple[object, ...]] = []
+    for number, claim in enumerate(result.claims, 1):
+        state = text("ready", "green") if claim.ready else text(claim.message, "red")
+        secrets = (
+            [claim.secret]
+            if claim.secret
+            else [f"{field.removesuffix(_REF)}: {name}" for field, name in claim.bound.items()]
+        )
+        first, *others = secrets or [""]
+        rows.append((number, claim.component, claim.kind, claim.name, state, first))
+        rows += [("", "", "", "", "", other) for other in others]
+    columns = ("#", "made for", "claim", "name", "", "connection secret, or those that it binds")
+    return table(columns, rows, title=f"Claims of {result.application}, in the order in which they were made")
 
 
 def _wanted(result: Result) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+#: What the provider says of a claim that ``demo --fail`` lets fail.
+REASON = "told to fail by the demo"
 SHIPPED = Path(__file__).with_name("scenario") / "scenario.yaml"
 
 
@@ -31,6 +33,10 @@ class Expectation(_Strict):
         skipped: Components that are passed over.
         errors: JSON paths of errors.
         failing: Components that the errors of a failed run name.
+        reason: What the text of one of the errors contains.
+        claims: Kinds of claims by component at the end of the step's stage, in the order in which they were made;
+            those in one mapping in any order.
+        binds: Which component's connection Secret the last claim names in which field.
         dead_letter: Error class under which the original bytes lie in the DLQ.
     """
 
@@ -42,21 +48,26 @@ class Expectation(_Strict):
     skipped: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     failing: tuple[str, ...] = ()
+    reason: str = ""
+    claims: tuple[Mapping[str, str], ...] = ()
+    binds: Mapping[str, str] = Field(default_factory=dict)
     dead_letter: str | None = Field(default=None, alias="deadLetter")
 
 
 class Step(_Strict):
-    """One event: a document that is published as ``publish`` would, or bytes that are sent as they are.
+    """One event: a document that is published as ``publish`` would, bytes that are sent as they are, or a command.
 
     Attributes:
         file: Path of the document, relative to the scenario.
+        command: Words of a ``platform-worker`` command that publishes one event, such as ``retry``.
         same_id_as: Name of an earlier step whose event id this one takes.
-        repaired: Tasks that were told to fail succeed from here on.
+        repaired: Claims that were told to fail become ready from here on.
     """
 
     name: str
     title: str
     file: str | None = None
+    command: tuple[str, ...] = ()
     body: str | None = None
     subject: str | None = None
     same_id_as: str | None = None
@@ -65,8 +76,9 @@ class Step(_Strict):
 
     @model_validator(mode="after")
     def _one_source(self) -> Step:
-        if (self.file is None) is (self.body is None) or (self.body is None) is not (self.subject is None):
-            raise ValueError("give a file, or a body with its subject")
+        given = [self.file is not None, bool(self.command), self.body is not None]
+        if sum(given) != 1 or (self.body is None) is not (self.subject is None):
+            raise ValueError("give a file, a command, or a body with its subject")
         return self
 
 
@@ -75,11 +87,11 @@ class Scenario(_Strict):
 
     Attributes:
         folder: Where the documents are.
-        failing: Components whose tasks are told to fail.
+        failing: Components whose claims are told to fail, with the provider's reason.
     """
 
     stages: tuple[tuple[Step, ...], ...]
-    failing: tuple[str, ...] = ()
+    failing: Mapping[str, str] = Field(default_factory=dict)
     folder: Path = SHIPPED.parent
 
     @property
@@ -116,9 +128,11 @@ def failure(component: str) -> Scenario:
     if component not in names:
         raise ScenarioError(f"the reference Application has no component {component!r}; it has {', '.join(names)}")
     failed = Expectation(disposition="accepted", end="failed", actions=names, failing=(component,))
-    retried = Expectation(disposition="accepted", end="succeeded")
+    retried = Expectation(
+        disposition="accepted", end="succeeded", claims=reference.expect.claims, binds=reference.expect.binds
+    )
     return Scenario(
-        failing=(component,),
+        failing={component: REASON},
         stages=(
             (
                 reference.model_copy(
@@ -129,7 +143,7 @@ def failure(component: str) -> Scenario:
                 Step(
                     name="retry",
                     title="A retry, after the cause is gone",
-                    file="reference-retry.yaml",
+                    command=("retry", "default/test-reference-app", "--reason", "the cause of the failure is gone"),
                     repaired=True,
                     expect=retried,
                 ),

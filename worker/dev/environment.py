@@ -91,13 +91,12 @@ async def environment(
             write(kubeconfig, api.kubeconfig())
         provider = None
         if simulate if simulate is not None else api is not None:
-            accounts = await _install(kubeconfig, templates, bare=api is None)
-            provider = await _simulate(stack, kubeconfig, claim_seconds, deadline, impersonate=accounts)
+            await _install(kubeconfig, templates, bare=api is None)
+            provider = await _simulate(stack, kubeconfig, claim_seconds, deadline)
         yield Environment(folder, nats.url, kubeconfig, api, provider)
 
 
-async def _install(kubeconfig: Path, templates: Path | None, *, bare: bool) -> bool:
-    """Install what is shipped; return whether that has service accounts."""
+async def _install(kubeconfig: Path, templates: Path | None, *, bare: bool) -> None:
     manifests = installation.shipped()
     if templates is not None:
         manifests = installation.with_templates(manifests, templates)
@@ -105,15 +104,14 @@ async def _install(kubeconfig: Path, templates: Path | None, *, bare: bool) -> b
         manifests = [*installation.definitions_of_argo(), *manifests]
     async with ApiClient.from_kubeconfig(kubeconfig) as client:
         await installation.install(client, manifests, namespace=_ARGO)
-    return any(one["kind"] == "ServiceAccount" for one in manifests)
 
 
 async def _simulate(
-    stack: AsyncExitStack, kubeconfig: Path, claim_seconds: float, deadline: float | None, *, impersonate: bool
+    stack: AsyncExitStack, kubeconfig: Path, claim_seconds: float, deadline: float | None
 ) -> SimulatedProvider:
     provider = SimulatedProvider(ApiClient.from_kubeconfig(kubeconfig), seconds=claim_seconds)
     await stack.enter_async_context(provider)
-    runner = TemplateRunner(ApiClient.from_kubeconfig(kubeconfig), deadline=deadline, impersonate=impersonate)
+    runner = TemplateRunner(ApiClient.from_kubeconfig(kubeconfig), deadline=deadline)
     await stack.enter_async_context(runner)
     await stack.enter_async_context(ArgoController(ApiClient.from_kubeconfig(kubeconfig), runner=runner))
     return provider
