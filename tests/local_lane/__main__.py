@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tests.local_lane.lane import Lane, Part, lane
 from tests.local_lane.rules import Rules
 from tests.support.control_plane import MissingBinariesError
+from tests.support.processes import tied
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +64,7 @@ async def run(parts: set[Part], command: list[str]) -> int:
 
 
 async def _run(running: Lane, command: list[str], stopping: asyncio.Task[Literal[True]]) -> int:
-    process = await asyncio.create_subprocess_exec(*command, env=running.env, start_new_session=True)
+    process = await asyncio.create_subprocess_exec(*tied(command), env=running.env, start_new_session=True)
     ended = asyncio.create_task(process.wait())
     awaited: list[asyncio.Task[Any]] = [ended, stopping, *running.working]
     await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
