@@ -24,6 +24,8 @@ _FAULTY = {"Failed", "Error"}
 #: Nodes that are looked at for one cause; ours have two levels of a few steps.
 _MAX_VISITS = 100
 _ONLY_A_CHILD = re.compile(r"child '[^']*' (failed|errored)|No more retries left")
+#: Output of the step that looks at a claim after waiting for it has failed.
+_REASON = "reason"
 #: A node list that would unpack to more is not looked into: 100 tasks need some hundred KiB.
 _MAX_NODES_BYTES = 32 * 1024 * 1024
 
@@ -76,7 +78,8 @@ def _cause(
 ) -> str:
     """Return why a node is as it is: of a failed one, what the first failed node inside of it says.
 
-    A task's own message is only "child 'shop-3-1-…-123' failed" when its template has steps.
+    A task's own message is only "child 'shop-3-1-…-123' failed" when its template has steps. What the template found
+    out about the failure comes first: that a deadline passed says nothing of what was waited for.
     """
     message = _text(node.get("message"))
     name = _text(node.get("id"))
@@ -91,8 +94,10 @@ def _cause(
     for part in sorted(failed, key=lambda one: _text(one.get("startedAt"))):
         found = _cause(part, nodes, inside, visited)
         if found and not _ONLY_A_CHILD.fullmatch(found):
-            return found
-    return message
+            message = found
+            break
+    reasons = [reason for part in parts if (reason := _outputs(part).get(_REASON, ""))]
+    return " ".join(filter(None, (reasons[0], message and f"({message})"))) if reasons else message
 
 
 def _outputs(node: Mapping[str, Any]) -> dict[str, str]:

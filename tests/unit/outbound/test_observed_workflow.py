@@ -101,6 +101,21 @@ def test_a_task_that_was_retried_says_what_its_last_attempt_said() -> None:
     assert found == {"c-db": ObservedNode("Failed", "last")}
 
 
+@pytest.mark.parametrize(
+    ("why", "message"),
+    [
+        ("Step exceeded its deadline", "no node has 500 GiB (Step exceeded its deadline)"),
+        ("", "no node has 500 GiB"),
+    ],
+)
+def test_what_a_step_found_out_about_a_failure_comes_first(why: str, message: str) -> None:
+    task = node("db", phase="Failed", type="DAG")
+    wait = node("wait", "db", "Failed", message=why, startedAt="1")
+    outputs = {"parameters": [{"name": "reason", "value": "no node has 500 GiB"}]}
+    explain = node("explain-failure", "db", outputs=outputs, startedAt="2")
+    assert observed_run(workflow(nodes=nodes(task, wait, explain))).nodes == {"c-db": ObservedNode("Failed", message)}
+
+
 def test_a_retried_task_that_succeeded_in_the_end_succeeded() -> None:
     task = node("db", type="Retry", children=["a0", "a1"])
     found = observed_run(workflow(nodes=nodes(task, node("a0", phase="Failed", message="first"), node("a1")))).nodes
