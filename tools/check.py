@@ -46,6 +46,7 @@ def steps() -> list[Step]:
         Step("schemas up to date", (python, "-m", "contracts.generate", "--check"), generate),
         Step("CRDs of dev mode up to date", (python, "-m", "tools.crds", "--check"), generate),
         Step("golden files up to date", (python, "-m", "tests.golden.regenerate", "--check"), generate),
+        Step("Workflows and their templates", (python, "-m", "tools.workflow_lint")),
         Step("platform API up to date", (python, "-m", "tools.platform_api", "--check"), generate),
         Step("documents up to date", (python, "-m", "tools.docs", "--check"), generate),
     ]

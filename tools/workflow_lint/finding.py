@@ -15,6 +15,40 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 KINDS = ("Workflow", "WorkflowTemplate")
 
+#: Every rule, with what would happen without it.
+RULES = {
+    "action": "an action that kubectl does not know fails when the step runs",
+    "deadline": "a step that waits for ever holds its run, and the mutex of its application",
+    "decoded-value": "an escape that is decoded in an expression opens a tag, which the next pass expands",
+    "delete-without-owner": "an object of another owner would be deleted",
+    "depends-bare": "a task would run although the one before was skipped",
+    "depends-cycle": "no task of the circle would ever run",
+    "depends-mixed": "Argo refuses the whole Workflow",
+    "depends-name": "Argo refuses the whole Workflow",
+    "depends-syntax": "Argo refuses the whole Workflow",
+    "duplicate-name": "one of the two would never be used",
+    "expression-syntax": "the run fails with an error of the controller",
+    "global-parameter": "a template that is referred to sees only the caller's parameters",
+    "manifest": "kubectl refuses the object, or puts it into the wrong namespace",
+    "missing-argument": "Argo refuses the whole Workflow, with an error that names neither task nor file",
+    "old-ready": "a claim that was ready before counts as changed before anything was changed",
+    "output-without-depends": "the controller would wait for the value without an end",
+    "owner-reference": "the claim is deleted with its Workflow",
+    "raw-value": "a value that ends the line writes YAML of its own",
+    "selector-syntax": "the step fails once its object is made",
+    "server-side-apply": "fields that are left out stay, or fields of others are taken",
+    "skipped-output": "the run fails where the step is skipped",
+    "step-kind": "a program would run with what users wrote",
+    "surplus-argument": "what is given is dropped without a word",
+    "task-name": "Argo refuses the whole Workflow",
+    "template-by-parameter": "who sets the parameter runs any template",
+    "unknown-field": "a typo is ignored without a word",
+    "unknown-output": "the controller would wait for the value without an end",
+    "unknown-template": "the run fails at this task",
+    "unresolved-placeholder": "the text of the tag becomes the value, or the run never ends",
+    "wrong-value": "Argo refuses the object, or reads zero",
+}
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
@@ -67,7 +101,12 @@ class Document:
         return spec
 
     def finding(self, path: str, rule: str, message: str) -> Finding:
-        """Return a finding in this document."""
+        """Return a finding in this document.
+
+        Raises:
+            KeyError: there is no such rule.
+        """
+        RULES[rule]
         return Finding(self.file, path, rule, message)
 
 
