@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from worker.dev.argo import ArgoController, ContractRunner
+from worker.dev.argo import ArgoController, TaskRunner, TemplateRunner
 from worker.dev.argo.client import GROUP, ApiAnswerError, ApiClient
 from worker.dev.argo.nodes import unpack
 
@@ -31,6 +31,22 @@ def task(name: str, depends: str = "", template: str = DB, entry: str = "main", 
     if depends:
         made["depends"] = depends
     return made
+
+
+def template(name: str, *entries: Json) -> Json:
+    """Return a WorkflowTemplate."""
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "WorkflowTemplate",
+        "metadata": {"name": name},
+        "spec": {"templates": list(entries)},
+    }
+
+
+def declared(**defaults: str | None) -> Json:
+    """Return inputs; None stands for one without default."""
+    listed = [{"name": name} if value is None else {"name": name, "default": value} for name, value in defaults.items()]
+    return {"parameters": listed}
 
 
 def workflow(name: str, *tasks: Json, mutex: str = "", annotations: dict[str, str] | None = None, **spec: Any) -> Json:
@@ -63,10 +79,23 @@ class ArgoCluster:
         return ApiClient(self.url, self.token, self.ca_file)
 
     @asynccontextmanager
-    async def controller(self, runner: ContractRunner | None = None, **options: Any) -> AsyncIterator[ArgoController]:
+    async def controller(self, runner: TaskRunner | None = None, **options: Any) -> AsyncIterator[ArgoController]:
         made = ArgoController(self.new_client(), namespace=self.namespace, runner=runner, **options)
         async with made:
             yield made
+
+    @asynccontextmanager
+    async def executing(self, *templates: Json, **options: Any) -> AsyncIterator[None]:
+        """Load WorkflowTemplates, and run a controller that executes them."""
+        path = f"{GROUP}/namespaces/{self.namespace}/workflowtemplates"
+        for one in templates:
+            await self.client.call("POST", path, one)
+        runner = TemplateRunner(self.new_client(), interval=0.02, **{"impersonate": False, **options})
+        async with runner, self.controller(runner):
+            yield
+
+    async def config_map(self, name: str) -> Json:
+        return await self.client.call("GET", f"/api/v1/namespaces/{self.namespace}/configmaps/{name}")
 
     async def submit(self, value: Json) -> Json:
         return await self.client.call("POST", self.path, value)

@@ -17,7 +17,7 @@ from worker.dev.argo.expression import ExpressionError
 from worker.dev.argo.expression.functions import go_text
 from worker.dev.argo.handover import Ended, Scope, exports, inputs_scope, outputs_scope, without_absent
 from worker.dev.argo.nodes import BROKEN
-from worker.dev.argo.processing import in_pod, inputs_of, process, substitute_twice
+from worker.dev.argo.processing import in_pod, inputs_of, owned, process, substitute_twice
 from worker.dev.argo.resource_step import StepFailedError
 from worker.dev.argo.retries import Retries, attempt_scope
 from worker.dev.argo.substitution import OUTPUTS, MissingVariableError, SubstitutionError, substituted
@@ -119,7 +119,7 @@ class Walk:
             return await self._dag(node, template, reference, scope)
         if kind == "steps":
             return await self._steps(node, template, reference, scope)
-        pod = in_pod(template, {**scope, "pod.name": node["id"]})
+        pod = in_pod(owned(template, scope), {**scope, "pod.name": node["id"]})
         limits = [seconds(pod[name]) for name in ("activeDeadlineSeconds", "timeout") if name in pod]
         limits += [self.deadline] if self.deadline is not None else []
         try:
