@@ -222,6 +222,42 @@ def test_the_status_echoes_the_token_and_names_address_and_secret(name: str) -> 
         )
 
 
+#: By hand: values that no field decides, and what would go wrong without them.
+FIXED = [
+    ("postgresql", "cluster.enableSuperuserAccess", False),  # the superuser would have a password
+    ("postgresql", "cluster.initdb.owner", "app"),  # the user name in the Secret
+    ("postgresql", "backups.enabled", False),  # to an object store that nobody configured
+    ("postgresql", "cluster.monitoring.podMonitor.enabled", False),  # metrics would be scraped twice
+    ("mongodb", "sharding.enabled", False),  # routers and config servers
+    ("mongodb", "backup.enabled", False),  # agents without a storage
+    ("mongodb", "enableVolumeExpansion", True),  # a larger size would be refused
+    ("mongodb", "users[0].name", "app"),
+    ("mongodb", "users[0].db", "admin"),  # authSource in the Secret
+    ("redis", "redisReplication.redisSecret.secretKey", "password"),
+    ("redis", "redisReplication.ignoreAnnotations", ["platform.io/generation"]),  # each run would restart the pods
+    ("redis", "sentinel.ignoreAnnotations", ["platform.io/generation"]),
+    ("redis", "redisReplication.maxMemoryPercentOfLimit", 75),  # the kernel would kill it before it evicts
+    ("clickhouse", "operator.enabled", False),  # one operator for each claim
+    ("clickhouse", "clickhouse.defaultUser.hostIP", "127.0.0.1/32"),  # the administrator from anywhere
+    ("clickhouse", "clickhouse.users[0].name", "app"),
+]
+
+
+@pytest.mark.parametrize(("kind", "path", "value"), FIXED)
+def test_what_no_field_decides(kind: str, path: str, value: object) -> None:
+    for name in CASES:
+        if infrastructure.kind_of(claim_of(name)) == kind:
+            assert at(document(composed_of(name), "release"), path) == value, name
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_database_is_made_with_the_name_in_the_secret(name: str) -> None:
+    claim = claim_of(name)
+    path = {"postgresql": "cluster.initdb.database", "mongodb": "users[0].roles[0].db"}
+    if place := path.get(infrastructure.kind_of(claim)):
+        assert at(document(composed_of(name), "release"), place) == claim["spec"].get("database", "app")
+
+
 READY = [f"status-{kind}-ready" for kind in CATALOGUE]
 #: By hand: what a person is told while it does not work.
 MESSAGES = {

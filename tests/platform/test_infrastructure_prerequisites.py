@@ -66,7 +66,7 @@ def test_the_operators_are_those_of_the_catalogue() -> None:
         source = spec["source"]
         found = (source["repoURL"], source["chart"], source["targetRevision"], spec["destination"]["namespace"])
         assert found == (wanted["repository"], wanted["chart"], wanted["version"], wanted["namespace"])
-    assert set(operators) == {"external-secrets", "snapscheduler"}
+    assert set(operators) == {"external-secrets", "snapscheduler", "prometheus-operator-crds"}
 
 
 def test_provider_kubernetes_has_rights_over_exactly_what_is_composed() -> None:
