@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from tests.platform.goldens import Layout
 
 _TIMEOUT = 60
-_SUFFIX = "7xk2p"  # in a cluster Crossplane makes one up
+_SUFFIX = "7xk2p"  # in a cluster the API server makes one up
+_LONGEST_BASE = 58  # to which it cuts what stands before the suffix
 
 
 class MissingRendererError(Exception):
@@ -159,7 +160,7 @@ def composite_of(claim: dict[str, Any]) -> dict[str, Any]:
         "apiVersion": claim["apiVersion"],
         "kind": f"X{claim['kind']}",
         "metadata": {
-            "name": f"{name}-{_SUFFIX}",
+            "name": f"{name}-"[:_LONGEST_BASE] + _SUFFIX,
             "labels": {"crossplane.io/claim-name": name, "crossplane.io/claim-namespace": namespace},
         },
         "spec": {**claim["spec"], "claimRef": reference},

@@ -1,0 +1,122 @@
+"""A real API server takes what ApplicationClaims compose, as far as it knows the kinds, and strictly.
+
+A pod of a workload is created in a namespace that enforces `restricted`, as a controller would; an InfrastructureClaim
+meets the schema of its own API; what wraps them meets the provider's.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.platform import goldens
+from tests.platform.goldens import Layout
+from tests.support.control_plane_api import APPLY_PATCH
+from tools.platform_api.apis import api
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.control_plane import ControlPlane
+    from tools.platform_api.apis import Api
+
+pytestmark = pytest.mark.cluster
+
+LAYOUTS = (Layout(api("applicationclaims")), Layout(api("appcontainerclaims")))
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+OBJECTS = "/apis/kubernetes.crossplane.io/v1alpha2/objects"
+STRICT = "fieldValidation=Strict&dryRun=All"
+CORE = {"apps/v1 Deployment": "/apis/apps/v1/namespaces/{}/deployments", "v1 Service": "/api/v1/namespaces/{}/services"}
+PATIENCE = 30.0
+INFRASTRUCTURE = "platform.io/v1alpha1 InfrastructureClaim"
+
+
+def composed() -> list[Any]:
+    """Return every Object in the goldens, with where it is from."""
+    return [
+        pytest.param(made, id=f"{layout.api.singular}-{name}-{key}")
+        for layout in LAYOUTS
+        for name in layout.goldens()
+        for key, made in goldens.objects(goldens.rendered(layout, name)).items()
+    ]
+
+
+def kind_of(manifest: dict[str, Any]) -> str:
+    return f"{manifest['apiVersion']} {manifest['kind']}"
+
+
+@pytest.fixture(scope="module")
+def namespace(control_plane: ControlPlane) -> str:
+    name = control_plane.namespace("restricted")
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    patch = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+    path = f"/api/v1/namespaces/{name}?fieldManager=test"
+    control_plane.expect(200, "PATCH", path, yaml.safe_dump(patch).encode(), content_type=APPLY_PATCH)
+    return name
+
+
+@pytest.fixture(scope="module")
+def wrapped(control_plane: ControlPlane) -> ControlPlane:
+    """The API server, with the provider's kinds."""
+    for path in sorted((Path(__file__).parent / "data").glob("kubernetes.crossplane.io_*.yaml")):
+        definition = yaml.safe_load(path.read_text(encoding="utf-8"))
+        definition["spec"].pop("conversion", None)  # by a webhook of the provider; only one version is used here
+        answer = control_plane.request("POST", CRDS, definition)
+        assert answer.status == 201 or answer.reason == "AlreadyExists", answer.message
+    deadline = time.monotonic() + PATIENCE
+    while control_plane.request("GET", OBJECTS).status != 200:
+        assert time.monotonic() < deadline, f"{OBJECTS} is not served"
+        time.sleep(0.05)
+    return control_plane
+
+
+@pytest.mark.parametrize("made", composed())
+def test_the_provider_s_kind_takes_it(wrapped: ControlPlane, made: dict[str, Any]) -> None:
+    found = copy.deepcopy(made)
+    found["metadata"].pop("ownerReferences")  # the composite that they name does not exist here
+    answer = wrapped.request("POST", f"{OBJECTS}?{STRICT}", found)
+    assert answer.status == 201, answer.message
+
+
+@pytest.mark.parametrize(
+    "made", [made for made in composed() if kind_of(made.values[0]["spec"]["forProvider"]["manifest"]) in CORE]
+)
+def test_the_api_server_takes_the_manifest(control_plane: ControlPlane, namespace: str, made: dict[str, Any]) -> None:
+    manifest = copy.deepcopy(made["spec"]["forProvider"]["manifest"])
+    manifest["metadata"]["namespace"] = namespace
+    answer = control_plane.request("POST", f"{CORE[kind_of(manifest)].format(namespace)}?{STRICT}", manifest)
+    assert answer.status == 201, answer.message
+
+
+@pytest.mark.parametrize(
+    "made",
+    [made for made in composed() if kind_of(made.values[0]["spec"]["forProvider"]["manifest"]) == INFRASTRUCTURE],
+)
+def test_the_infrastructure_claim_fits_its_api(
+    platform_api: Callable[[Api], ControlPlane], made: dict[str, Any]
+) -> None:
+    manifest = copy.deepcopy(made["spec"]["forProvider"]["manifest"])
+    manifest["metadata"]["namespace"] = "default"
+    served = platform_api(api("infrastructureclaims"))
+    answer = served.request(
+        "POST", f"/apis/platform.io/v1alpha1/namespaces/default/infrastructureclaims?{STRICT}", manifest
+    )
+    assert answer.status == 201, answer.message
+
+
+@pytest.mark.parametrize(
+    "made",
+    [made for made in composed() if "template" in made.values[0]["spec"]["forProvider"]["manifest"].get("spec", {})],
+)
+def test_a_pod_of_the_workload_is_restricted(control_plane: ControlPlane, namespace: str, made: dict[str, Any]) -> None:
+    template = copy.deepcopy(made["spec"]["forProvider"]["manifest"]["spec"]["template"])
+    template["spec"].pop("timeoutSeconds", None)  # of Knative's revision, not of the pod
+    pod = {"apiVersion": "v1", "kind": "Pod", **template}
+    pod["metadata"] |= {"generateName": "pod-", "namespace": namespace}
+    answer = control_plane.request("POST", f"/api/v1/namespaces/{namespace}/pods?{STRICT}", pod)
+    assert answer.status == 201, answer.message
