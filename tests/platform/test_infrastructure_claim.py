@@ -271,6 +271,8 @@ MESSAGES = {
     "status-no-secret": "ExternalSecret shop-postgresql-0a1b2c3d-connection has not made the connection Secret yet: "
     "could not get secret data from provider",
     "status-instance-missing": "Cluster shop-postgresql-0a1b2c3d has 2 of 3 instances ready",
+    "status-old-image": "Cluster shop-postgresql-0a1b2c3d still runs ghcr.io/cloudnative-pg/postgresql:16",
+    "status-pods-being-replaced": "StatefulSet shop-redis-0a1b2c3d has 1 of 3 pods replaced by new ones",
     "status-no-pods": "StatefulSet shop-redis-0a1b2c3d has 0 of 3 pods ready",
     "status-operator-behind": "Kafka shop-kafka-0a1b2c3d has a change that its operator has not taken up yet",
     "status-server-error": "PerconaServerMongoDB shop-mongodb-0a1b2c3d is not ready: create pbm object: no such host",
