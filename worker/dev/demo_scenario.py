@@ -127,7 +127,7 @@ def failure(component: str) -> Scenario:
     names = reference.expect.actions or {}
     if component not in names:
         raise ScenarioError(f"the reference Application has no component {component!r}; it has {', '.join(names)}")
-    failed = Expectation(disposition="accepted", end="failed", actions=names, failing=(component,))
+    failed = Expectation(disposition="accepted", end="failed", actions=names, failing=(component,), reason=REASON)
     retried = Expectation(
         disposition="accepted", end="succeeded", claims=reference.expect.claims, binds=reference.expect.binds
     )

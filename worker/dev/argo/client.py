@@ -126,7 +126,7 @@ class ApiClient:
             aiohttp.ClientError, TimeoutError: there was no answer.
         """
         headers = {"Content-Type": content_type} if body is not None else {}
-        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        data = None if body is None else json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
         timeout = aiohttp.ClientTimeout(total=30)
         async with self._open.request(
             method, self._url + path, data=data, headers=headers, params=query, timeout=timeout

@@ -6,11 +6,13 @@ Users see these words in a dead letter's reason, so the embedded API must not sh
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import yaml
 
 _SHOWN = 30
+_SURROGATE = re.compile(rb"\\[uU]0*[dD][89a-fA-F]")
 
 
 class MalformedBodyError(ValueError):
@@ -48,12 +50,19 @@ def load_yaml(body: bytes) -> Any:
         MalformedBodyError: it is none, or nested too deeply.
     """
     try:
-        return yaml.load(body, _Loader)  # noqa: S506 - a subclass of SafeLoader
+        value = yaml.load(body, _Loader)  # noqa: S506 - a subclass of SafeLoader
+        if _SURROGATE.search(body):
+            json.dumps(value, ensure_ascii=False).encode()  # unlike JSON, YAML has no pairs of halves
+    except UnicodeEncodeError as error:
+        raise MalformedBodyError(
+            "error converting YAML to JSON: yaml: found invalid Unicode character escape code"
+        ) from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise MalformedBodyError(f"error converting YAML to JSON: yaml: line {line}: {error.problem}") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise MalformedBodyError(f"error converting YAML to JSON: yaml: {error}") from error
+    return value
 
 
 def _words(error: json.JSONDecodeError) -> str:
