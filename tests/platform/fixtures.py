@@ -7,8 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from tests.platform import kubernetes_yaml
 from tools.platform_api.apis import APIS, EVENT_DRIVEN_SERVICE
 
 if TYPE_CHECKING:
@@ -46,18 +45,11 @@ class Fixture:
         return self.expect.partition(": ")[0]
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads dates as texts, as Kubernetes does."""
-
-
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
-
-
 def load(path: Path, api: Api = EVENT_DRIVEN_SERVICE) -> Fixture:
     """Return the first document of a file, which is the claim."""
     text = path.read_text(encoding="utf-8")
     said = dict(_COMMENT.findall(text))
-    claim = next(iter(yaml.load_all(text, _Loader)))
+    claim = kubernetes_yaml.load_all(text)[0]
     return Fixture(api, path, claim, said.get("breaks", ""), said.get("expect", ""))
 
 

@@ -13,8 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from tests.platform import kubernetes_yaml
 from tools.platform_api.apis import EVENT_DRIVEN_SERVICE, Api
 
 if TYPE_CHECKING:
@@ -28,13 +27,6 @@ _DATA = {"default", "enum", "example"}
 _HEADER = re.compile(
     r"# Rendered by \S+ from \S+: change that, never this\.\n# With [^\n]+\n# Digest sha256:[0-9a-f]{64}\n"
 )
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads dates as texts, as Kubernetes does."""
-
-
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
 
 
 class GoldenError(Exception):
@@ -98,7 +90,7 @@ class Layout:
 
 def load_all(path: Path) -> list[dict[str, Any]]:
     """Return the documents of a YAML file, read as Kubernetes does."""
-    return list(yaml.load_all(_text(path), _Loader))
+    return kubernetes_yaml.load_all(_text(path))
 
 
 def claim_of(layout: Layout, name: str) -> dict[str, Any]:
@@ -181,7 +173,7 @@ def _command(layout: Layout, name: str) -> str:
 
 def composed(output: str) -> dict[str, dict[str, Any]]:
     """Return all rendered resources, of whatever kind, by the name of the composed resource."""
-    documents = (document for document in yaml.safe_load_all(output) if document)
+    documents = kubernetes_yaml.load_all(output)
     return {_composed_as(document): document for document in documents if _composed_as(document)}
 
 
@@ -192,7 +184,7 @@ def objects(output: str) -> dict[str, dict[str, Any]]:
 
 def composite(output: str, api: Api = EVENT_DRIVEN_SERVICE) -> dict[str, Any]:
     """Return the rendered composite resource, which is its status."""
-    documents = yaml.safe_load_all(output)
+    documents = kubernetes_yaml.load_all(output)
     (found,) = (found for found in documents if found["kind"] == api.composite_kind and not _composed_as(found))
     return dict(found)
 
@@ -206,7 +198,7 @@ def _digest(layout: Layout, name: str, output: str) -> str:
 @functools.lru_cache
 def _canonical(text: str) -> str:
     """Return the content of a YAML file without comments, layout and prose."""
-    return json.dumps([_without_schema_prose(document) for document in yaml.safe_load_all(text)], sort_keys=True)
+    return json.dumps([_without_schema_prose(document) for document in kubernetes_yaml.load_all(text)], sort_keys=True)
 
 
 def _without_schema_prose(document: dict[str, Any]) -> dict[str, Any]:
