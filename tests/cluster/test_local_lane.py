@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,16 @@ def test_a_signal_lets_the_command_clean_up_before_its_cluster_goes(tmp_path: Pa
     assert "--- kube-controller-manager.log" in errors, "a failure shows the ends of the logs"
     assert list(tmp_path.iterdir()) == []
     assert processes_below(tmp_path) == []
+
+
+def test_a_lane_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
+    with started(tmp_path, "--", "sh", "-c", "echo on; exec sleep 60") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "on\n"
+    deadline = time.monotonic() + 10
+    while processes_below(tmp_path):
+        assert time.monotonic() < deadline, processes_below(tmp_path)
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(

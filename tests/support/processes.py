@@ -19,12 +19,13 @@ _LOG_TAIL = 2_000
 def tied(argv: Sequence[str | Path]) -> list[str]:
     """Return ``argv`` so that the process ends when the thread that starts it does, even if that is killed.
 
-    A killed test process (a worker of xdist after a time-out, say) tears no fixture down. Where the system has no
-    `setpriv`, its servers stay behind.
+    A killed test process (a worker of xdist after a time-out, say) tears no fixture down. It is ended by SIGKILL: a
+    kube-apiserver that is asked politely while its etcd ends too never does. Where the system has no `setpriv`, the
+    servers of a killed process stay behind.
     """
     command = [str(part) for part in argv]
     setpriv = _setpriv()
-    return [setpriv, "--pdeathsig", "TERM", "--", *command] if setpriv else command
+    return [setpriv, "--pdeathsig", "KILL", "--", *command] if setpriv else command
 
 
 def stop_answering(process: subprocess.Popen[bytes]) -> None:

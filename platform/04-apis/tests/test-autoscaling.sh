@@ -56,10 +56,10 @@ scaled() {
 wait_for_pods() {
     deadline=$(($(date +%s) + patience))
     until scaled "$1"; do
-        [ "$(date +%s)" -lt "$deadline" ] || abort "$1 pods: not within $patience s"
+        [ "$(date +%s)" -lt "$deadline" ] || abort "pods wanted and ready, $1 of each: not within $patience s"
         sleep "$poll"
     done
-    ok "$1 pods are wanted and ready, $(($(date +%s) - began)) s after the first message"
+    ok "pods wanted and ready, $1 of each, after $(($(date +%s) - began)) s"
 }
 
 reach_nats

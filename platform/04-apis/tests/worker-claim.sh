@@ -107,7 +107,10 @@ clean_up_more() {
         fi
     fi
     if [ -n "$made_home" ]; then
-        kubectl delete namespace "$home" --wait=false >/dev/null || fail "namespace $home could not be deleted"
+        waiting=true
+        is_local && waiting=false # its end is not worth waiting for
+        kubectl delete namespace "$home" --wait="$waiting" --timeout=60s >/dev/null ||
+            fail "namespace $home could not be deleted"
     fi
     [ -z "$forward" ] || kill "$forward" 2>/dev/null
 }
