@@ -151,16 +151,18 @@ def test_what_left_the_list_is_taken_out(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_request_is_sent_whenever_it_changes_and_again_at_intervals() -> None:
     for case in ("minimal", "services-found"):
-        version = status(GRAPHQL, case)["schemaVersion"]
         made = manifests(GRAPHQL, case)
-        job, again = made[f"stitch-{version}"], made["refresh"]
-        assert job["metadata"]["name"].endswith(version)
+        ((key, job),) = ((key, manifest) for key, manifest in made.items() if manifest["kind"] == "Job")
+        again = made["refresh"]
+        assert job["metadata"]["name"].endswith(f"-{key}"), "a Job cannot be changed"
         assert job["spec"]["template"] == again["spec"]["jobTemplate"]["spec"]["template"]
         (sender,) = containers(job)
         name = made["deployment"]["metadata"]["name"]
         assert sender["args"][-1] == f"http://{name}.shop.svc.cluster.local:8080/v1/metadata"
         assert "@/etc/schema/request.json" in sender["args"]
         assert env(sender) == {"ADMIN_SECRET": (f"{name}-admin", "hasura-admin-secret")}
+    jobs = [next(key for key in parts(GRAPHQL, case) if key.startswith("stitch-")) for case in ("minimal", "full")]
+    assert len(set(jobs)) == 2
     assert status(GRAPHQL, "minimal")["schemaVersion"] != status(GRAPHQL, "services-found")["schemaVersion"]
 
 

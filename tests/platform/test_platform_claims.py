@@ -232,6 +232,20 @@ def test_a_composite_without_a_claim_composes_nothing(
     assert [document["kind"] for document in yaml.safe_load_all(output)] == [layout.api.composite_kind]
 
 
+def test_the_provider_s_role_for_them_has_nothing_that_is_not_composed() -> None:
+    path = LAYOUTS[0].root / "prerequisites" / "provider-kubernetes-platforms.yaml"
+    rules = goldens.load_all(path)[0]["rules"]
+    granted = {(group, resource) for rule in rules for group in rule["apiGroups"] for resource in rule["resources"]}
+    composed = {
+        (manifest["apiVersion"].rpartition("/")[0], f"{manifest['kind'].lower()}s")
+        for layout, name in CASES
+        for manifest in manifests(layout, name).values()
+    }
+    assert granted == composed
+    (secrets,) = (rule for rule in rules if "secrets" in rule["resources"])
+    assert not {"list", "watch", "*"} & set(secrets["verbs"])
+
+
 def test_connection_secrets_have_the_name_that_the_contract_gives() -> None:
     for layout, name in CASES:
         found = status(layout, name).get("connectionSecret", {}).get("name")
