@@ -94,7 +94,8 @@ def replacement(source: str, environment: Mapping[str, Any], strict: Collection[
         raise
     except expression.ExpressionError as error:
         result, problem = None, str(error)
-    if result is not None:
+    # An unknown first name does not compile, so not even `??` hides it: `inputs` is unknown in the first pass.
+    if result is not None and all("." in name for name in missing):
         return _written(result)
     if missing or not strict:
         return f"{{{{={source}}}}}"
