@@ -41,6 +41,7 @@ def _dag(document: Document, template: Json, place: str) -> Iterator[Finding]:
     for task in listed:
         at = f"{place}[{task.get('name')}]"
         yield from _task(document, task, known, at)
+    yield from _covered(document, template, place)
     try:
         TopologicalSorter(needed(template)).prepare()
     except CycleError as error:
@@ -67,6 +68,21 @@ def _task(document: Document, task: Json, known: set[str], at: str) -> Iterator[
     for one in _BARE.findall(text):
         message = f"{one!r} alone also holds when it was skipped: write {one}.Succeeded"
         yield document.finding(f"{at}.depends", "depends-bare", message)
+
+
+def _covered(document: Document, template: Json, place: str) -> Iterator[Finding]:
+    """Yield tasks whose failure only those see that carry on with it: a DAG has the result of its last tasks."""
+    graph = needed(template)
+    texts = {str(task.get("name")): str(task.get("depends") or "") for task in tasks(template)}
+    for name in graph:
+        after = {one for one, before in graph.items() if name in before}
+        carrying = {one for one in after if re.search(rf"(?<![\w-]){name}\.(Failed|Errored)", texts[one])}
+        if carrying and carrying == after:
+            message = (
+                f"the success of {', '.join(sorted(carrying))} covers the failure of {name} up: let another task, "
+                f'for example one with when: "false", depend on {name}.Succeeded'
+            )
+            yield document.finding(f"{place}[{name}]", "covered-failure", message)
 
 
 def needed(template: Json) -> dict[str, set[str]]:
