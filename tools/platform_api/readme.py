@@ -5,6 +5,7 @@ Each stands between the comments `generated: NAME ARGUMENT` and `end generated`;
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -91,15 +92,15 @@ def _type(field: Manifest) -> str:
 
 def _default(field: Manifest) -> str:
     default = field.get("default")
-    if default is None or default == {}:
+    if default is None or default in ({}, ""):
         return ""
-    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+    return f"`{default if isinstance(default, str) else json.dumps(default)}`"
 
 
 def _allowed(field: Manifest) -> str:
     told = []
     if "enum" in field:
-        told.append(" ".join(f"`{value}`" for value in field["enum"]))
+        told.append(" ".join(f"`{value}`" if value else "empty" for value in field["enum"]))
     if "pattern" in field and len(field["pattern"]) <= _LONGEST_PATTERN:
         escaped = field["pattern"].replace("|", "\\|")
         told.append(f"`{escaped}`")
