@@ -188,7 +188,7 @@ def _redis(claim: Claim, *, ha: bool, monitored: bool) -> dict[str, Cells]:
             ("release", "redisReplication.clusterSize"): replicas,
             ("release", "sentinel.enabled"): ha,
             ("release", "pdb.enabled"): ha,
-            ("release", "affinity"): _apart({"app": name_of(claim)}) if ha else {},
+            ("release", "affinity"): _apart({"app": name_of(claim)}) if ha else ABSENT,
         },
         "monitoringEnabled": {("release", "redisExporter.enabled"): monitored},
         "storage": storage,

@@ -222,6 +222,24 @@ def test_the_status_echoes_the_token_and_names_address_and_secret(name: str) -> 
         )
 
 
+def empty_maps(node: Any, path: str = "") -> list[str]:
+    if isinstance(node, dict):
+        return (
+            [found for key, value in node.items() for found in empty_maps(value, f"{path}.{key}")] if node else [path]
+        )
+    if isinstance(node, list):
+        return [found for value in node for found in empty_maps(value, f"{path}[]")]
+    return []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_map_is_empty_that_is_filled_in_another_case(name: str) -> None:
+    """An emptied map is stored as null: see test_infrastructure_claim_on_cluster.py."""
+    always = {".spec.entityOperator.topicOperator", ".spec.entityOperator.userOperator"}
+    for resource in composed_of(name):
+        assert set(empty_maps(document(composed_of(name), resource))) <= always, resource
+
+
 #: By hand: values that no field decides, and what would go wrong without them.
 FIXED = [
     ("postgresql", "cluster.enableSuperuserAccess", False),  # the superuser would have a password
