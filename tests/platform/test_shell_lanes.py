@@ -62,6 +62,7 @@ def run(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.cluster
+@pytest.mark.xdist_group("local-lane")  # one after the other: each is a cluster
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_the_local_lane_passes(name: str) -> None:
     result = run(script(name), "--local")
@@ -294,6 +295,15 @@ class TestOnALane:
         wrong = await lane.run(script("verify-keda-config"), "missing")
         assert wrong.code == 2
         assert "missing is not NAMESPACE/CLAIM" in wrong.text
+
+    async def test_where_crossplane_is_its_conditions_count_too(self, lane: FaultyLane) -> None:
+        assert (await lane.run(script("verify-composition"))).code == 0  # which brings the kinds
+        said = await lane.run(script("verify-composition"), LOCAL_LANE="")
+        assert said.code == 1
+        for wanted in ("Established", "Offered"):
+            assert f"xeventdrivenservices.platform.bizmatters.io is {wanted}: expected True, found nothing" in said.text
+        for function in ("function-go-templating", "function-patch-and-transform"):
+            assert f"{function} is Healthy: expected True, found nothing" in said.text
 
     @pytest.mark.parametrize(
         ("change", "words"),

@@ -19,8 +19,7 @@
 set -eu
 
 root=$(CDPATH='' cd -- "${here:?set here before sourcing lib.sh}/../../.." && pwd)
-# Another folder of definitions, compositions and examples, so that a test can show that a script notices what is wrong in it.
-api=${PLATFORM_API:-$root/platform/04-apis}
+api=$root/platform/04-apis
 # shellcheck disable=SC2034 # for the scripts
 examples=$api/examples
 patience=${TIMEOUT:-120}
@@ -30,7 +29,7 @@ passed=0
 failed=0
 namespace=
 work=
-# Whether this script asks for the object or list of objects that is a word of the command line.
+# What a script takes beside the options, if it takes anything; see begin.
 operand=
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
