@@ -279,7 +279,7 @@ def test_status_echoes_the_generation_and_is_honest(name: str) -> None:
     assert status["appliedGeneration"] == claim_of(name)["spec"].get("generation", "0")
     assert status["ready"] is (name in {"works", "kubernetes", "written-back", "not-written-back"})
     (condition,) = status["conditions"]
-    assert (condition["status"] == "True") is status["ready"] or name == "refused"
+    assert (condition["status"] == "True") is status["ready"]
     assert status["message"]
 
 
@@ -311,6 +311,8 @@ def test_status_of_a_service_that_works() -> None:
         ("database-fails", 'secret "orders-database-connection" not found'),
         ("repository-of-others", "Repository/orders: exists and is not this claim's"),
         ("microservice", "Repository/orders: looking whether it exists"),
+        ("github-refuses", "Repository/orders: looking whether it exists: observe failed: "),
+        ("github-refuses", "401 Bad credentials"),
         ("microservice", "Service/orders: waits for the repository"),
         ("refused", "namespace: the claim is in shop and can make nothing in billing"),
         ("refused", "settings: is no JSON object"),
