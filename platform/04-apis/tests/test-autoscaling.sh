@@ -6,9 +6,10 @@
 #   test-autoscaling.sh --local     a cluster made for the test, with short scaling intervals
 #
 # Applies examples/platform-worker-claim.yaml in its own namespace, argo, with the Role beside it, and takes it away again; a
-# claim that is there already is tested as it is, and stays. The messages ask for the removal of what does not exist, so they
-# change nothing. The worker handles them faster than anybody scales: so its consumer is paused until the pods are there. A pause
-# ends by itself after TIMEOUT (600 s in a cluster, where scaling takes minutes; 120 s locally), which also bounds each wait.
+# claim that is there already is tested as it is, and stays. The messages ask for the removal of something that does not
+# exist: they change nothing, and leave one empty record and what the ledger says of them. The worker handles them faster than
+# anybody scales, so its consumer is paused until the pods are there. A pause ends by itself after TIMEOUT (600 s in a cluster,
+# where scaling takes minutes; 120 s locally), which also bounds each wait.
 # Needs what test-functional.sh needs, and NATS 2.11 or newer. --local needs the development environment and built tools.
 set -eu
 
@@ -89,7 +90,7 @@ while [ "$number" -lt "$count" ]; do
     number=$((number + 1))
     printf -- '---\n{"specversion": "1.0", "id": "%s", "source": "urn:platform-worker:test-autoscaling",' "$run-$number"
     printf ' "type": "io.platform.provisioning.removal.requested.v1", "datacontenttype": "application/json",'
-    printf ' "data": {"name": "%s", "namespace": "%s", "reason": "test-autoscaling.sh"}}\n' "$run-$number" "$home"
+    printf ' "data": {"name": "%s", "namespace": "%s", "reason": "test-autoscaling.sh"}}\n' "$run" "$home"
 done >"$work/events.yaml"
 pause "$patience" || abort "consumer $consumer could not be paused"
 paused=yes
@@ -103,11 +104,9 @@ ok "KEDA sees a lag of $(lag), and does not scale beyond it"
 step 'its end'
 pause 0 || abort "consumer $consumer could not go on"
 paused=''
-if wait "$watching"; then
-    expect_equal 'messages handled' "$count" "$(grep -c '"outcome": "unchanged"' "$work/watched")"
-else
-    fail "not every message was handled: $(tail -n 3 "$work/said")"
-fi
+# Its exit code says that a message was superseded by the next, which is well: all are about the same thing.
+wait "$watching" || :
+expect_equal 'messages handled' "$count" "$(grep -cE '"outcome": "(unchanged|superseded)"' "$work/watched")"
 watching=''
 wait_until "$patience" 'nothing waits any more' no_lag
 wait_for_pods "$least"
