@@ -120,3 +120,33 @@ def test_a_pod_of_the_workload_is_restricted(control_plane: ControlPlane, namesp
     pod["metadata"] |= {"generateName": "pod-", "namespace": namespace}
     answer = control_plane.request("POST", f"/api/v1/namespaces/{namespace}/pods?{STRICT}", pod)
     assert answer.status == 201, answer.message
+
+
+def by_resource() -> list[Any]:
+    """Return all that one resource of a Composition becomes in the goldens, for each resource."""
+    found: dict[tuple[Layout, str], list[dict[str, Any]]] = {}
+    for layout in LAYOUTS:
+        for name in layout.goldens():
+            for key, made in goldens.objects(goldens.rendered(layout, name)).items():
+                found.setdefault((layout, key), []).append(made)
+    return [pytest.param(key, made, id=f"{layout.api.singular}-{key}") for (layout, key), made in found.items()]
+
+
+@pytest.mark.parametrize(("key", "versions"), by_resource())
+def test_what_is_stored_after_any_change_is_what_was_applied(
+    wrapped: ControlPlane, key: str, versions: list[dict[str, Any]]
+) -> None:
+    """Readiness compares the two: a map that is emptied, for one, is stored as null and would never be equal again."""
+    name = f"changes-{key}"
+    for made in (*versions, *reversed(versions)):
+        wish = {
+            "apiVersion": made["apiVersion"],
+            "kind": made["kind"],
+            "metadata": {"name": name},
+            "spec": made["spec"],
+        }
+        path = f"{OBJECTS}/{name}?fieldManager=crossplane&force=true"
+        answer = wrapped.request("PATCH", path, wish, content_type=APPLY_PATCH)
+        assert answer.status in {200, 201}, answer.message
+        assert answer.body["spec"]["forProvider"] == made["spec"]["forProvider"]
+    wrapped.expect(200, "DELETE", f"{OBJECTS}/{name}")
