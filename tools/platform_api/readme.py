@@ -9,6 +9,9 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from tools.platform_api.apis import APIS
+from tools.platform_api.crds import load_definition
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -16,7 +19,8 @@ if TYPE_CHECKING:
     from tools.platform_api.crds import Manifest
 
 _PART = re.compile(
-    r"(?P<begin><!-- generated: (?P<name>fields|example) (?P<argument>[^ ]+) -->\n).*?(?P<end><!-- end generated -->)",
+    r"(?P<begin><!-- generated: (?P<name>fields|example|claims) (?P<argument>[^ ]+) -->\n)"
+    r".*?(?P<end><!-- end generated -->)",
     re.DOTALL,
 )
 #: Longer patterns are told in words by the description.
@@ -32,7 +36,12 @@ def rewritten(api: Api, definition: Manifest) -> str:
     """
 
     def part(match: re.Match[str]) -> str:
-        body = table(definition, match["argument"]) if match["name"] == "fields" else _example(api, match["argument"])
+        if match["name"] == "fields":
+            body = table(definition, match["argument"])
+        elif match["name"] == "claims":
+            body = _claims(api)
+        else:
+            body = _example(api, match["argument"])
         return f"{match['begin']}{body}{match['end']}"
 
     text = api.page.read_text(encoding="utf-8") if api.page.is_file() else _first(api, definition)
@@ -55,6 +64,17 @@ def _first(api: Api, definition: Manifest) -> str:
 
 def _place(name: str, argument: str) -> str:
     return f"<!-- generated: {name} {argument} -->\n<!-- end generated -->"
+
+
+def _claims(api: Api) -> str:
+    """Return the table of all other APIs."""
+    rows = ["| claim | group | what it is |", "|---|---|---|"]
+    for other in APIS:
+        if other != api:
+            root = load_definition(other)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+            page = other.page.relative_to(api.page.parent)
+            rows.append(f"| [{other.kind}]({page}) | `{other.group}` | {root['description']} |")
+    return "\n".join(rows) + "\n"
 
 
 def _example(api: Api, name: str) -> str:
