@@ -268,6 +268,19 @@ def test_what_no_field_decides(kind: str, path: str, value: object) -> None:
             assert at(document(composed_of(name), "release"), path) == value, name
 
 
+@pytest.mark.parametrize("name", [name for name in CASES if infrastructure.kind_of(claim_of(name)) == "kafka"])
+def test_kafka_which_asks_for_no_password_lets_in_its_namespace_only(name: str) -> None:
+    (listener,) = document(composed_of(name), "server")["spec"]["kafka"]["listeners"]
+    own = {"kubernetes.io/metadata.name": claim_of(name)["metadata"]["namespace"]}
+    assert listener == {
+        "name": "plain",
+        "port": infrastructure.PORTS["kafka"],
+        "type": "internal",
+        "tls": False,
+        "networkPolicyPeers": [{"namespaceSelector": {"matchLabels": own}}],
+    }
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_database_is_made_with_the_name_in_the_secret(name: str) -> None:
     claim = claim_of(name)
