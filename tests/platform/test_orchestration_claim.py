@@ -132,6 +132,18 @@ def test_resources_are_the_engines(case: str, requests: dict[str, str], limits: 
     assert helm(case)["orchestration"]["resources"] == {"requests": requests, "limits": limits}
 
 
+@pytest.mark.parametrize(("case", "fate"), [("status-ready", "Delete"), ("bare", "Retain")])
+def test_the_engines_volume_goes_or_stays_as_the_claim_says(case: str, fate: str) -> None:
+    (source,) = parts(ORCHESTRATION, case)["camunda"]["spec"]["forProvider"]["patchesFrom"]
+    made = manifests(ORCHESTRATION, case)["patch"]
+    assert source == {"configMapKeyRef": {"name": made["metadata"]["name"], "namespace": "shop", "key": "patch.yaml"}}
+    (patch,) = json.loads(made["data"]["patch.yaml"])["patches"]
+    assert patch["target"] == {"kind": "StatefulSet", "name": f"{NAME}-zeebe"}
+    (change,) = json.loads(patch["patch"])
+    assert (change["op"], change["path"]) == ("add", "/spec/persistentVolumeClaimRetentionPolicy")
+    assert change["value"] == {"whenDeleted": fate, "whenScaled": "Retain"}
+
+
 def test_saga_patterns_are_handed_on() -> None:
     assert json.loads(settings("status-ready")["sagas.json"]) == ["compensation", "timeout"]
     assert json.loads(settings("bare")["sagas.json"]) == []

@@ -246,6 +246,16 @@ def test_the_provider_s_role_for_them_has_nothing_that_is_not_composed() -> None
     assert not {"list", "watch", "*"} & set(secrets["verbs"])
 
 
+def test_the_installer_s_role_for_them_cannot_outgrow_itself() -> None:
+    path = LAYOUTS[0].root / "prerequisites" / "provider-helm-platforms.yaml"
+    role, binding = goldens.load_all(path)
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    account = {"kind": "ServiceAccount", "name": "provider-helm", "namespace": "crossplane-system"}
+    assert binding["subjects"] == [account]
+    said = {word for rule in role["rules"] for words in rule.values() for word in words}
+    assert not said & {"*", "escalate", "bind", "impersonate"}
+
+
 def test_connection_secrets_have_the_name_that_the_contract_gives() -> None:
     for layout, name in CASES:
         found = status(layout, name).get("connectionSecret", {}).get("name")
