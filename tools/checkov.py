@@ -7,7 +7,7 @@ The environment is made once from hash-pinned requirements, in a cache folder of
 
 from __future__ import annotations
 
-import contextlib
+import fcntl
 import hashlib
 import os
 import subprocess
@@ -38,11 +38,13 @@ def python() -> Path:
     target = folder()
     if not target.is_dir():
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".checkov-") as work:
-            made = Path(work) / "environment"
-            _install(made)
-            with contextlib.suppress(OSError):  # another run was quicker, which is as good
-                made.rename(target)
+        with target.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # others wait for the first instead of doing the same
+            if not target.is_dir():
+                with tempfile.TemporaryDirectory(dir=target.parent, prefix=".checkov-") as work:
+                    made = Path(work) / "environment"
+                    _install(made)
+                    made.rename(target)
     return target / "bin" / "python"
 
 

@@ -16,7 +16,7 @@ from tools import checkov
 if TYPE_CHECKING:
     from pathlib import Path
 
-# One process: two would install it twice on a new machine.
+# One process, because it takes seconds to start and has few tests.
 pytestmark = pytest.mark.xdist_group("checkov")
 
 LAYOUT = Layout()
