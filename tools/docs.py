@@ -1,4 +1,4 @@
-"""Write the parts of README.md and docs/ that the code knows better: settings, metrics, streams, examples of events.
+"""Write the parts of the documents that the code knows better: settings, metrics, streams, examples of events.
 
 Each part stands between comments: `generated: NAME ARGUMENTS` and `end generated`; what is between them is replaced.
 
@@ -19,6 +19,7 @@ import yaml
 
 from contracts.components import PROPERTIES
 from contracts.templates import TEMPLATES, common_inputs
+from tools.workflow_lint.finding import RULES
 from worker.bootstrap import inbound_options
 from worker.domain.classify import TYPES
 from worker.inbound.subscriber import Inbound
@@ -41,7 +42,11 @@ _WIDTH = 118
 
 def documents() -> list[Path]:
     """Return every Markdown file that may have generated parts."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return [
+        ROOT / "README.md",
+        ROOT / "platform" / "05-workflows" / "README.md",
+        *sorted((ROOT / "docs").rglob("*.md")),
+    ]
 
 
 def rewritten(text: str) -> str:
@@ -113,6 +118,27 @@ def templates(_: str) -> str:
     return "\n".join(rows)
 
 
+def inputs(template: str) -> str:
+    """Return the table of a WorkflowTemplate's own inputs and its outputs; of the common inputs without a name."""
+    common = common_inputs()
+    rows = ["| input | default | meaning |", "|---|---|---|"]
+    about = TEMPLATES[template or next(iter(TEMPLATES))]
+    for name, one in about.inputs.items():
+        if (name in common) == (not template):
+            default = "**required**" if one.default is None else f"`{one.default}`" if one.default else "empty"
+            rows.append(f"| `{name}` | {default} | {one.description} |")
+    if template:
+        rows += ["", "| output | meaning |", "|---|---|"]
+        rows += [f"| `{name}` | {meaning} |" for name, meaning in about.outputs.items()]
+    return "\n".join(rows)
+
+
+def rules(_: str) -> str:
+    """Return the table of the Workflow linter's rules."""
+    rows = ["| rule | what would happen without it |", "|---|---|"]
+    return "\n".join(rows + [f"| `{rule}` | {reason} |" for rule, reason in RULES.items()])
+
+
 def _camel(name: str) -> str:
     first, *others = name.split("_")
     return first + "".join(word.capitalize() for word in others)
@@ -130,6 +156,8 @@ PARTS: Mapping[str, Callable[[str], str]] = {
     "streams": streams,
     "components": components,
     "templates": templates,
+    "inputs": inputs,
+    "rules": rules,
     "example": example,
 }
 
