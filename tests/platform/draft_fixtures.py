@@ -49,13 +49,13 @@ def main() -> int:
     left = 0
     broken = {fixture.breaks for fixture in invalid(of)}
     for constraint in constraints(load_definition(of)):
-        if str(constraint) not in broken and not _draft(of, constraint, validator):
+        if str(constraint) not in broken and not draft(of, constraint, validator):
             left += 1
             print(f"left to you: {constraint}")
     return 1 if left else 0
 
 
-def _draft(of: Api, constraint: Constraint, validator: Path) -> bool:
+def draft(of: Api, constraint: Constraint, validator: Path) -> bool:
     """Write a fixture that breaks this constraint and would pass without it; return whether one was found."""
     definition = load_definition(of)
     schemas = claim_schema(definition), claim_schema(without(definition, constraint))
@@ -75,7 +75,7 @@ def _write(of: Api, constraint: Constraint, claim: Schema, expect: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(claim, sort_keys=False, allow_unicode=True, width=120)
     path.write_text(f"# breaks: {constraint}\n# expect: {expect}\n{text}", encoding="utf-8")
-    print(f"wrote: {path.relative_to(ROOT)}")
+    print(f"wrote: {path.relative_to(of.root)}")
 
 
 def _short(complaint: str, definition: Schema) -> str:
