@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tests.support.control_plane import binaries
-from tests.support.crds import install_crds
 from tests.support.processes import ServerProcess
 from tools.build import module_source
 from worker.dev.loopback import LOOPBACK, free_port
@@ -67,7 +66,10 @@ def keda_definitions() -> list[dict[str, Any]]:
 
 
 class Keda:
-    """KEDA's operator and its metrics server, behind the API server's aggregation layer."""
+    """KEDA's operator and its metrics server, behind the API server's aggregation layer.
+
+    Its kinds have to be served before it starts: else it looks again only after ten seconds.
+    """
 
     def __init__(self, kubeconfig: Path, folder: Path, authority: CertificateAuthority) -> None:
         self._kubeconfig = kubeconfig
@@ -75,9 +77,8 @@ class Keda:
         self._port = free_port()
         self._authority = authority
 
-    def install(self, server: ControlPlaneApi) -> None:
-        """Install the kinds, and the route to the metrics server. To be done before the processes start."""
-        install_crds(server, keda_definitions())
+    def register(self, server: ControlPlaneApi) -> None:
+        """Tell the API server the way to the metrics server."""
         server.expect(201, "POST", "/api/v1/namespaces", {"metadata": {"name": "keda"}})
         # The API server reaches it by the name of a Service, which here is another name of loopback.
         service = {

@@ -107,7 +107,7 @@ async def lane(parts: set[Part], rules: Rules) -> AsyncIterator[Lane]:
 
         if Part.KEDA in parts:
             keda = control.Keda(kubeconfig, folder, authority)
-            keda.install(server)
+            keda.register(server)
             for process in keda.start(env):
                 spawned(process)
         if Part.CONTROLLERS in parts:
@@ -161,10 +161,12 @@ def _environment(kubeconfig: Path) -> dict[str, str]:
 def _install_definitions(server: ControlPlane, *, keda: bool) -> None:
     definition = load_definition()
     definitions = [composite_crd(definition), claim_crd(definition), *load_crds()]
-    if not keda:  # else KEDA brings its own
+    if keda:
+        definitions += control.keda_definitions()
+    else:
         path = _DATA / "keda.sh_scaledobjects.yaml"
         definitions.append(yaml.safe_load(path.read_text(encoding="utf-8")))
-    install_crds(server, definitions)
+    install_crds(server, definitions)  # all at once: each time it waits until they may be used
 
 
 async def _ended(tasks: list[asyncio.Task[None]]) -> None:
