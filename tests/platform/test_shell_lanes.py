@@ -24,6 +24,7 @@ from tests.local_lane.lane import Part
 from tests.platform import goldens
 from tests.platform.faulty import faulty_lane
 from tests.platform.goldens import Layout
+from tests.support.control_plane_api import MERGE_PATCH
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -42,6 +43,7 @@ SCRIPTS = [
 #: With the programs of the development environment, kubectl among them.
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 (COMPOSITION,) = goldens.load_all(LAYOUT.composition)
+CLAIMS = "/apis/platform.bizmatters.io/v1alpha1"
 COMPOSITIONS = "/apis/apiextensions.crossplane.io/v1/compositions"
 _SUMMARY = re.compile(r"(\d+) passed, (\d+) failed$")
 
@@ -289,6 +291,25 @@ class TestOnALane:
         assert namespaces(lane) == before
 
     async def test_an_existing_claim_is_verified_too(self, lane: FaultyLane) -> None:
+        lane.plant()
+        server, namespace = lane.running.server, lane.running.server.namespace("existing")
+        claim = goldens.claim_of(LAYOUT, "minimal-claim")
+        claim["metadata"]["namespace"] = namespace
+        server.expect(201, "POST", f"{CLAIMS}/namespaces/{namespace}/eventdrivenservices", claim)
+        scaler = f"/apis/keda.sh/v1alpha1/namespaces/{namespace}/scaledobjects/orders-scaler"
+        there = await lane.run("kubectl", "wait", "-n", namespace, "--for=create", "scaledobject/orders-scaler")
+        assert there.code == 0, there.text
+        said = await lane.run(script("verify-keda-config"), f"{namespace}/orders")
+        assert said.code == 1
+        assert re.findall("^FAIL.*", said.text, re.MULTILINE) == [
+            "FAIL  KEDA calls orders-scaler ready: expected True, found nothing"
+        ]
+        ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}  # as KEDA would say
+        server.expect(200, "PATCH", f"{scaler}/status", ready, content_type=MERGE_PATCH)
+        said = await lane.run(script("verify-keda-config"), f"{namespace}/orders")
+        assert said.code == 0, said.text
+
+    async def test_a_claim_that_is_not_there_is_not_verified(self, lane: FaultyLane) -> None:
         missing = await lane.run(script("verify-keda-config"), "default/missing")
         assert missing.code == 1
         assert "FAIL  claim missing is not there" in missing.text
