@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.api.client import MERGE
+from tests.api.client import APPLY, MERGE
 from tests.api.kinds import GROUP, widget
 from tests.api.servers import service_account
 
@@ -33,6 +33,15 @@ def test_a_role_allows_what_it_lists(api: Client, path: str, namespace: str) -> 
     worker.expect(200, "GET", f"{path}/one")
     worker.expect(403, "GET", path)
     worker.expect(403, "DELETE", f"{path}/one")
+
+
+def test_applying_something_new_takes_the_right_to_create(api: Client, path: str, namespace: str) -> None:
+    rules = [{"apiGroups": [GROUP], "resources": ["widgets"], "verbs": ["patch"]}]
+    worker = api.with_token(service_account(api, namespace, rules))
+    refused = worker.expect(403, "PATCH", f"{path}/one", widget("one"), APPLY, fieldManager="suite")
+    assert refused.reason == "Forbidden"
+    api.expect(201, "POST", path, widget("one"))
+    worker.expect(200, "PATCH", f"{path}/one", widget("one"), APPLY, fieldManager="suite", force="true")
 
 
 @pytest.mark.parametrize(

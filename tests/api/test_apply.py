@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from tests.api.client import APPLY, MERGE
@@ -157,3 +158,12 @@ def test_apply_needs_an_existing_namespace(api: Client) -> None:
 def test_apply_needs_the_kind(api: Client, path: str) -> None:
     refused = api.expect(400, "PATCH", f"{path}/one", {"spec": {"size": 1}}, APPLY, fieldManager="first")
     assert refused.message == "invalid object type: /, Kind="
+
+
+def test_halves_of_a_character_are_no_yaml(api: Client, path: str) -> None:
+    """JSON writes a rare character as two escapes; YAML, which an apply is read as, has no such pairs."""
+    text = json.dumps(intent("one", size=1) | {"metadata": {"name": "one", "annotations": {"note": "🙂"}}})
+    assert "\\ud83d" in text
+    api.expect(400, "PATCH", f"{path}/one", text, APPLY, fieldManager="first")
+    made = api.expect(201, "PATCH", f"{path}/one", text.replace("\\ud83d\\ude42", "🙂"), APPLY, fieldManager="first")
+    assert made.metadata["annotations"] == {"note": "🙂"}

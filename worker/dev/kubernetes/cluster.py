@@ -5,6 +5,7 @@ The HTTP side (``server``) turns requests into calls and answers into bytes; eve
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -168,6 +169,8 @@ class Cluster:
     def _patch(self, call: Call, body: bytes) -> Answer:
         kind, patch = bodies.load_patch(call, body)
         existed = self.store.get(call.resource.key, *call.place) is not None
+        if not existed and kind == bodies.APPLY_PATCH:
+            self.authorizer.check(dataclasses.replace(call, verb="create"))  # who applies something new creates it
         stored = self._operations.patch(call, kind, patch)
         self._serve(call, stored)
         return Answer(200 if existed else 201, stored.body)
