@@ -26,8 +26,9 @@ _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 def command(secrets: tuple[str, ...], worker_account: str, output: str) -> None:
     """Look at the whole installation and say what is missing.
 
-    That is NATS, KEDA, Crossplane, Argo Workflows, the claims, templates, accounts, rights and secrets. Nothing is changed. Of Secrets only the names are read. Exit code 0 if everything needed is there (warnings are for
-    what the platform can do without), 1 if something is missing or cannot be seen.
+    That is NATS, KEDA, Crossplane, Argo Workflows, the claims, templates, accounts, rights and secrets. Nothing is
+    changed. Of Secrets only the names are read. Exit code 0 if everything needed is there (warnings are for what the
+    platform can do without), 1 if something is missing or cannot be seen.
     """
     found = settings()
     with working("looking …", quiet=output != TABLE):
@@ -82,7 +83,7 @@ def _split(name: str) -> dict[str, str]:
 
 
 def _show(findings: list[Finding]) -> None:
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for area, group in groupby(findings, key=lambda one: one.area):
         for index, one in enumerate(group):
             health = text(one.health.value, _STYLES[one.health.value])
