@@ -238,11 +238,12 @@ def application(claim: Manifest, image: str) -> Manifest:
         for purpose, (sibling, kind) in siblings.items()
         if purpose in bound
     ]
-    own = {"language": spec["language"], "image": image}
-    own |= {key: spec[key] for key in ("framework", "exposeApi") if spec.get(key)}
-    own |= {purpose: sibling for purpose, (sibling, _) in siblings.items() if purpose in bound}
     knative = spec.get("platform", "knative") == "knative"
     kind = spec["gitOps"].get("componentType") or ("webservice" if knative else "webservice-k8s")
+    own = {"language": spec["language"], **images(kind, image, spec.get("chatbot", {}))}
+    own |= {key: spec[key] for key in ("framework", "exposeApi") if spec.get(key)}
+    own |= json.loads(spec.get("settings", "{}"))
+    own |= {purpose: sibling for purpose, (sibling, _) in siblings.items() if purpose in bound}
     marks = {"app-container": spec["appContainer"]}
     if spec.get("gitHubOrg"):
         marks["github-owner"] = spec["gitHubOrg"]
@@ -257,6 +258,14 @@ def application(claim: Manifest, image: str) -> Manifest:
         },
         "spec": {"components": [*others, {"name": spec["name"], "type": kind, "properties": own}]},
     }
+
+
+def images(kind: str, image: str, bot: Manifest) -> dict[str, str]:
+    """Return the images of a component as its ComponentDefinition calls them."""
+    if kind == "rasa-chatbot":
+        actions = bot.get("actionsImage") or f"{image.removesuffix(':latest')}-actions:latest"
+        return {"rasaImage": bot.get("rasaImage") or image, "actionsImage": actions}
+    return {"graphql-gateway": {"gatewayImage": image}, "identity-service": {}}.get(kind, {"image": image})
 
 
 def content(made: Manifest) -> Any:

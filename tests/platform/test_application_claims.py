@@ -19,6 +19,9 @@ Manifest = dict[str, Any]
 LAYOUT = Layout(api("applicationclaims"))
 CASES = LAYOUT.cases()
 ABSENT = "external resource does not exist"
+#: Cases whose Application is written back, and its name.
+WRITTEN = {"written-back": "orders", "chatbot-written-back": "support"}
+READY = {"works", "kubernetes", "not-written-back", *WRITTEN}
 each_case = pytest.mark.parametrize("name", CASES)
 
 
@@ -74,7 +77,7 @@ def expected_keys(name: str) -> set[str]:
     if hub.there:
         found.add("service-file")
         found |= {"monorepo-entry"} if spec.get("appContainer") else set()
-        found |= {"gitops-file"} if name == "written-back" else set()
+        found |= {"gitops-file"} if name in WRITTEN else set()
     if not applications.runs_here(spec):
         return found | set(applications.bindings(claim))
     bot = spec.get("chatbot", {})
@@ -145,12 +148,14 @@ def test_the_files_say_what_the_claim_says(name: str) -> None:
         }
 
 
-def test_the_guided_request_is_written_back_whole() -> None:
-    claim, made = claim_of("written-back"), composed("written-back")["gitops-file"]
+@pytest.mark.parametrize(("name", "application"), WRITTEN.items())
+def test_a_request_is_written_back_whole(name: str, application: str) -> None:
+    claim, made = claim_of(name), composed(name)["gitops-file"]
     wish = made["spec"]["forProvider"]
-    assert (wish["repository"], wish["file"]) == ("orders-gitops", "applications/orders.yaml")
-    assert applications.content(made) == applications.application(claim, image_of("written-back"))
-    assert status_of("written-back")["cicd"]["gitOpsFile"] == "applications/orders.yaml"
+    file = f"applications/{application}.yaml"
+    assert (wish["repository"], wish["file"]) == (f"{application}-gitops", file)
+    assert applications.content(made) == applications.application(claim, image_of(name))
+    assert status_of(name)["cicd"]["gitOpsFile"] == file
 
 
 def test_half_an_application_is_never_written_back() -> None:
@@ -277,7 +282,7 @@ def test_no_name_is_too_long(name: str) -> None:
 def test_status_echoes_the_generation_and_is_honest(name: str) -> None:
     status = status_of(name)
     assert status["appliedGeneration"] == claim_of(name)["spec"].get("generation", "0")
-    assert status["ready"] is (name in {"works", "kubernetes", "written-back", "not-written-back"})
+    assert status["ready"] is (name in READY)
     (condition,) = status["conditions"]
     assert (condition["status"] == "True") is status["ready"]
     assert status["message"]
