@@ -99,6 +99,28 @@ def test_wrong_usage(tmp_path: Path, arguments: tuple[str, ...], words: str) -> 
     assert words in errors
 
 
+def test_without_the_servers_it_says_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with started(tmp_path, "--", "true") as process:
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 69
+    assert errors.strip().endswith("run: make tools")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_at_the_start_ends_it_too(tmp_path: Path) -> None:
+    with started(tmp_path, "--", "echo", "too late") as process:
+        deadline = time.monotonic() + PATIENCE
+        while not processes_below(tmp_path):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, output) == (143, "")
+    assert list(tmp_path.iterdir()) == []
+    assert processes_below(tmp_path) == []
+
+
 def test_a_claim_that_no_case_makes_composes_nothing_and_says_so(tmp_path: Path) -> None:
     claim = tmp_path / "claim.yaml"
     text = (EXAMPLES / "minimal-claim.yaml").read_text()

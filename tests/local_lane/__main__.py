@@ -19,6 +19,7 @@ from tests.local_lane.lane import Lane, Part, lane
 from tests.local_lane.rules import Rules
 from tests.support.control_plane import MissingBinariesError
 from tests.support.processes import tied
+from tools.build import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,11 +53,13 @@ async def run(parts: set[Part], command: list[str]) -> int:
     stopped = asyncio.create_task(stopping.wait())
     try:
         async with lane(parts, Rules.read()) as running:
+            if stopping.is_set():  # before there was anything to run
+                return 128 + signal.SIGTERM
             code = await _run(running, command, stopped)
             if code:
                 print(running.logs(), file=sys.stderr, flush=True)
             return code
-    except MissingBinariesError as error:
+    except (MissingBinariesError, BuildError) as error:
         print(f"local lane: {error}", file=sys.stderr)
         return UNAVAILABLE
     finally:

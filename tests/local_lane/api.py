@@ -120,6 +120,8 @@ class Api:
         forever = aiohttp.ClientTimeout(total=None)
         try:
             async with self._session.get(self.url + path, params=options, timeout=forever) as response:
+                if response.status != 200:  # too busy, or the version is too old: list again
+                    return
                 async for line in response.content:
                     yield json.loads(line)
         except aiohttp.ClientError:
