@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: Control characters, what YAML takes for a line break or for invisible, and halves of surrogate pairs.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f]")
+#: Argo writes those of them that its Go does not know to be printable (parts of flags, new emoji) as JSON cannot.
+_SUPPLEMENTARY = re.compile("[\U00010000-\U0010ffff]")
 _LABEL = re.compile(r"(?=.{1,63}\Z)[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?")
 _NOT_LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
 _TAG = re.compile(r"\{(?=\{)")
@@ -37,12 +39,12 @@ def literal(value: str, parameter: str, task: Task) -> str:
     Raises:
         Rejected: ``unsafe-value``: a plain text that opens an Argo tag or holds a control character.
     """
-    tagged, unsafe = "{{" in value, _UNSAFE.search(value)
-    if not tagged and unsafe is None:
+    tagged, unsafe = "{{" in value, _unsafe(value)
+    if not tagged and not unsafe:
         return value
     if value[:1] in "{[" and _is_json(value):
         return escape_json(value)
-    what = "opens an Argo tag with '{{'" if tagged else f"holds the character {unsafe[0]!a}" if unsafe else ""
+    what = "opens an Argo tag with '{{'" if tagged else f"holds the character {unsafe!a}"
     raise Rejected(
         "unsafe-value",
         f"component {task.component!a}: the value of {parameter} {what}, which a plain text must not",
@@ -53,12 +55,20 @@ def literal(value: str, parameter: str, task: Task) -> str:
 
 
 def escape_json(text: str) -> str:
-    """Escape a JSON text on one line, losslessly: braces that would open a tag, and invisible characters.
+    """Escape a JSON text on one line, losslessly: braces that would open a tag, and characters that do not survive.
 
-    Outside of strings JSON has neither, so every place that changes is inside one.
+    Outside of strings JSON has none of them, so every place that changes is inside one.
     """
     escaped = text.replace("{{", "{\\u007b")
-    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", escaped)
+    escaped = _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", escaped)
+    return _SUPPLEMENTARY.sub(lambda match: json.dumps(match[0])[1:-1], escaped)
+
+
+def _unsafe(text: str) -> str:
+    """Return the first character that a plain text must not hold, `""` if there is none."""
+    if found := _UNSAFE.search(text):
+        return found[0]
+    return next((letter for letter in _SUPPLEMENTARY.findall(text) if not letter.isprintable()), "")
 
 
 def annotation(text: str) -> str:

@@ -75,6 +75,7 @@ def test_json_is_unchanged_in_meaning(value: object, ascii_only: bool) -> None:
         ("a\nb: c", "'\\n'"),
         ("a\x00", "'\\x00'"),
         ("a\u2028b", "'\\u2028'"),
+        ("flag \U000e0067", "'\\U000e0067'"),
         ("{{", "Argo tag"),
         ("{not json {{x}}", "Argo tag"),
         ("[1,\n2]", "'\\n'"),
@@ -94,6 +95,13 @@ def test_refusals_name_component_parameter_and_reason(value: str, words: str) ->
 @pytest.mark.parametrize("value", ["", "}}", "{x}", "{", "a {b", "{}", "[]", "15", "ünïcode", "\\u007b{"])
 def test_harmless_text_is_left_alone(value: str) -> None:
     assert literal(value, "database", TASK) == value
+
+
+def test_what_argo_cannot_write_as_json_is_written_in_two_halves() -> None:
+    value = json.dumps(["\U0001f3f4\U000e0067\U000e007f"], ensure_ascii=False)
+    written = literal(value, "settings", TASK)
+    assert written.isascii()
+    assert json.loads(written) == json.loads(value)
 
 
 def test_overlapping_braces_are_escaped_everywhere() -> None:
