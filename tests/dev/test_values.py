@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from contracts.names import InboundType, message_id
-from worker.cli.documents import request
-from worker.cli.ledger_view import read
-from worker.dev.argo.client import ApiClient
-from worker.dev.environment import environment
-from worker.dev.loopback import free_port
-from worker.dev.process import worker_process
-from worker.outbound.desk import Desk, connected
-from worker.outbound.installation import apply_streams, declared_streams
-from worker.settings import Settings
+from tests.dev.platform import Platform, running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,55 +56,23 @@ def application(name: str, kind: str, properties: dict[str, Any]) -> dict[str, A
     }
 
 
-class Platform:
-    """Servers and a worker, to which Applications are published one by one."""
-
-    def __init__(self, desk: Desk, api: ApiClient) -> None:
-        self.desk, self.api = desk, api
-
-    async def claim(self, plural: str, document: dict[str, Any]) -> dict[str, Any]:
-        """Publish an Application and return its one claim of a kind, once its run has succeeded."""
-        name = document["metadata"]["name"]
-        data = {"application": document, "operation": "ADD"}
-        outgoing = request(InboundType.APPLICATION_CHANGED, data, event_id=f"values-{name}", traceparent=None)
-        headers, body = outgoing.to_message()
-        await self.desk.publish(outgoing.subject, body, headers, message_id(outgoing.subject, outgoing.event.id))
-        await asyncio.wait_for(self._succeeded(name), 60)
-        listed = await self.api.call("GET", f"/apis/platform.example.org/v1alpha1/namespaces/default/{plural}")
-        mine: list[dict[str, Any]] = [
-            c for c in listed["items"] if c["metadata"]["annotations"]["platform.io/application"] == name
-        ]
-        assert len(mine) == 1
-        return mine[0]
-
-    async def _succeeded(self, name: str) -> None:
-        while True:
-            told = [read(letter) async for letter in self.desk.statuses(f"platform.status.default.{name}.>")]
-            kinds = [entry.kind for entry in told]
-            if {"failed", "rejected", "succeeded"} & set(kinds):
-                assert kinds[-1] == "succeeded", str(told[-1].data["errors"][0]["message"])
-                return
-            await asyncio.sleep(0.1)
+async def claim(platform: Platform, kind: str, document: dict[str, Any]) -> dict[str, Any]:
+    """Publish an Application and return its one claim of a kind."""
+    assert await platform.run(document) == "succeeded"
+    name = document["metadata"]["name"]
+    [found] = [one for one in await platform.claims(name) if one["kind"] == kind]
+    return found
 
 
 async def test_values_reach_the_claims_verbatim(tmp_path: Path) -> None:
-    async with environment(claim_seconds=0.05, deadline=20) as servers:
-        port = free_port()
-        variables = servers.worker_variables(port)
-        settings = Settings.from_environment(variables)
-        async with connected(settings) as client, ApiClient.from_kubeconfig(servers.kubeconfig) as api:
-            await apply_streams(client, declared_streams(settings))
-            async with worker_process(variables, port, tmp_path / "worker.log"):
-                platform = Platform(Desk(client, settings), api)
+    async with running(tmp_path) as platform:
+        values = {"texts": TEXTS, "keys": {text: number for number, text in enumerate(TEXTS)}, "deep": [[{}]]}
+        virtual = application("virtual", "vcluster", {"values": values})
+        made = await claim(platform, "VClusterEnvironmentClaim", virtual)
+        assert json.loads(made["spec"]["values"]) == values
 
-                values = {"texts": TEXTS, "keys": {text: number for number, text in enumerate(TEXTS)}, "deep": [[{}]]}
-                made = await platform.claim(
-                    "vclusterenvironmentclaims", application("virtual", "vcluster", {"values": values})
-                )
-                assert json.loads(made["spec"]["values"]) == values
-
-                properties = {"policies": LINES, "nluPipeline": " ".join(LINES), "language": "rasa"}
-                made = await platform.claim("applicationclaims", application("chat", "rasa-chatbot", properties))
-                handed_on = json.loads(made["spec"]["settings"])
-                assert handed_on["policies"] == LINES
-                assert handed_on["nlu_pipeline"] == " ".join(LINES)
+        properties = {"policies": LINES, "nluPipeline": " ".join(LINES), "language": "rasa"}
+        made = await claim(platform, "ApplicationClaim", application("chat", "rasa-chatbot", properties))
+        handed_on = json.loads(made["spec"]["settings"])
+        assert handed_on["policies"] == LINES
+        assert handed_on["nlu_pipeline"] == " ".join(LINES)
