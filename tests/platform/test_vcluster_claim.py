@@ -50,6 +50,9 @@ def test_the_size_is_what_workloads_may_request(case: str, size: str) -> None:
             "limits.cpu": str(2 * cores + 2),
             "limits.memory": f"{2 * memory + 5}Gi",
             "count/pods": str(pods),
+            "count/services": str(pods),
+            "requests.ephemeral-storage": f"{3 * pods}Gi",  # what the chart gives each pod
+            "limits.ephemeral-storage": f"{8 * pods + 10}Gi",
         }.items()
     )
 
