@@ -13,6 +13,8 @@ import yaml
 from contracts.templates import MAIN, TEARDOWN, TEMPLATES
 from tools import dev_manifests
 from worker.dev import installation
+from worker.dev.argo.client import ApiAnswerError, ApiClient
+from worker.dev.kubernetes import KubernetesApi
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,6 +51,19 @@ def test_a_wheel_has_them(tmp_path: Path) -> None:
     assert shipped
     assert shipped <= set(names)
     assert "worker/dev/scenario/scenario.yaml" in names
+
+
+async def test_dev_mode_makes_namespaces_that_are_missing() -> None:
+    path, value = "/api/v1/namespaces/team-a/configmaps", {"metadata": {"name": "x"}}
+    async with KubernetesApi(provide_namespaces=True) as api, ApiClient(api.url, api.token) as client:
+        await client.call("POST", path, value, query={"dryRun": "All"})
+        with pytest.raises(ApiAnswerError, match="404"):
+            await client.call("GET", "/api/v1/namespaces/team-a")
+        await client.call("POST", path, value)
+        assert (await client.call("GET", "/api/v1/namespaces/team-a"))["status"]["phase"] == "Active"
+    async with KubernetesApi() as api, ApiClient(api.url, api.token) as client:
+        with pytest.raises(ApiAnswerError, match='namespaces \\\\"team-a\\\\" not found'):
+            await client.call("POST", path, value)
 
 
 def test_an_incomplete_installation_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from worker.dev.argo.output_paths import OutputError, jq_filter, json_path
 from worker.dev.kubernetes.parsing import MalformedBodyError, load_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from worker.dev.argo.nodes import Json
 
@@ -97,11 +97,11 @@ class ResourceSteps:
             raise KubectlError("successCondition, failureCondition and outputs are not supported for delete action")
         return await self._again(lambda: self._send(action, resource, flags, manifest, place)), place
 
-    async def _again(self, send: Any) -> Json | None:
+    async def _again(self, send: Callable[[], Awaitable[Json | None]]) -> Json | None:
         """Send, and again with growing pauses while the server is busy or cannot be reached."""
         for attempt in range(_ATTEMPTS):
             try:
-                found: Json | None = await send()
+                found = await send()
             except ApiAnswerError as error:
                 if error.code not in _TRANSIENT or not error.reason or attempt == _ATTEMPTS - 1:
                     raise
@@ -133,6 +133,8 @@ class ResourceSteps:
             kind = _PATCHES[resource.get("mergeStrategy") or "strategic"]
             query = {"fieldManager": "kubectl-patch", **strict, **manager}
             return await self.client.call("PATCH", place.path + sub, manifest, content_type=kind, query=query)
+        if action == "delete" and "dryRun" in strict:
+            raise KubectlError("the simulator does not know --dry-run of the action 'delete'")
         if action == "delete":
             for one in await self._selected(place, flags):
                 await self._delete(one, wait=flags.on("wait", default=True))
