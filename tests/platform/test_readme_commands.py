@@ -66,7 +66,7 @@ async def lane() -> AsyncIterator[FaultyLane]:
         said = await running.run("sh", "-ec", SET_UP)
         assert said.code == 0, said.text
         waits = "until kubectl get pods | grep -q CreateContainerConfigError; do sleep 0.2; done"
-        said = await running.run("timeout", "60", "sh", "-c", waits)
+        said = await running.run("timeout", "120", "sh", "-c", waits)
         assert said.code == 0, said.text
         yield running
 

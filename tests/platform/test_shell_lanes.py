@@ -106,11 +106,13 @@ class Planted:
         script: Its name.
         faults: What is done to what is composed.
         found: What the script has to say, each as a regular expression.
+        timeout: Seconds that it may wait for anything; few where it has to wait in vain.
     """
 
     script: str
     faults: tuple[Callable[[Manifest], None], ...]
     found: tuple[str, ...]
+    timeout: int = 120
 
 
 def of(kind: str, change: Callable[[Manifest], object]) -> Callable[[Manifest], None]:
@@ -207,6 +209,7 @@ PLANTED = {
             r"lagThreshold: expected \"50\", found \"5\"",
             r"its pod waits with CreateContainerConfigError: not within \d+ s",
         ),
+        timeout=20,
     ),
     "keda": Planted(
         "verify-keda-config",
@@ -264,7 +267,7 @@ class TestOnALane:
     async def test_a_planted_fault_is_found(self, lane: FaultyLane, planted: Planted) -> None:
         before = namespaces(lane)
         lane.plant(*planted.faults)
-        said = await lane.run(script(planted.script), TIMEOUT="20")
+        said = await lane.run(script(planted.script), TIMEOUT=str(planted.timeout))
         assert said.code == 1, said.text
         for words in planted.found:
             assert re.search(rf"^FAIL  .*{words}", said.text, re.MULTILINE), f"{words}\n\nnot in:\n{said.text}"
@@ -273,9 +276,9 @@ class TestOnALane:
 
     async def test_what_never_comes_is_not_awaited_for_ever(self, lane: FaultyLane) -> None:
         lane.plant(of("Service", lambda found: found["metadata"].update(name="elsewhere")))
-        said = await lane.run(script("test-minimal-deployment"), TIMEOUT="3")
+        said = await lane.run(script("test-minimal-deployment"), TIMEOUT="15")
         assert said.code == 1
-        assert "FAIL  service/orders exists: not within 3 s" in said.text
+        assert "FAIL  service/orders exists: not within 15 s" in said.text
 
     async def test_an_interrupted_test_cleans_up(self, lane: FaultyLane) -> None:
         before = namespaces(lane)
@@ -285,7 +288,7 @@ class TestOnALane:
         while b"deployment/orders exists" not in await process.stdout.readline():
             assert process.returncode is None
         os.killpg(process.pid, signal.SIGTERM)
-        said, _ = await asyncio.wait_for(process.communicate(), 60)
+        said, _ = await asyncio.wait_for(process.communicate(), 120)
         assert process.returncode == 143
         assert b"==> clean-up" in said
         assert namespaces(lane) == before
