@@ -54,7 +54,7 @@ def documents_of(block: Block) -> list[Any]:
 
 @pytest.mark.parametrize("block", DATA, ids=str)
 def test_blocks_of_data_are_valid(block: Block) -> None:
-    # An ApplicationClaim is also a claim of the platform's own API, which asks for less; its tests hold examples against it.
+    # An ApplicationClaim is also a claim of the platform's own API, which asks for less, and has tests of its own.
     of_the_api = "04-apis" in block.path.parts
     for document in documents_of(block):
         if isinstance(document, dict) and not (of_the_api and document.get("kind") == "ApplicationClaim"):
