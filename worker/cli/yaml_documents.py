@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from contracts import strict_json
 from contracts.strict_json import MAX_BYTES
 from contracts.violations import ContractViolation
 
@@ -59,9 +60,27 @@ def load_all(text: str, name: str) -> list[Any]:
     Raises:
         ContractViolation: ``malformed-yaml`` or ``too-large``.
     """
-    documents = []
-    loader = _Loader(text)
+    document = _json(text)
+    return _yaml(text, name) if document is None else [document]
+
+
+def _json(text: str) -> Any | None:
+    """Return what a JSON text says, as the wire reads it; ``None`` if it is none: YAML's braces look like JSON's."""
+    if not text.lstrip().startswith("{"):
+        return None
     try:
+        return strict_json.loads(text.encode("utf-8", "surrogatepass"))
+    except ContractViolation as violation:
+        if violation.code == "malformed-json":
+            return None
+        raise
+
+
+def _yaml(text: str, name: str) -> list[Any]:
+    documents = []
+    loader = None
+    try:
+        loader = _Loader(text)
         while loader.check_node():
             node = loader.get_node()
             if node is None:
@@ -81,7 +100,8 @@ def load_all(text: str, name: str) -> list[Any]:
     except RecursionError as error:
         raise ContractViolation("too-deep", "$", f"{name} is nested too deeply", "flatten it") from error
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     return documents
 
 

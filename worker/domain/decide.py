@@ -183,7 +183,7 @@ def _foreign_owner(record: Record, event: Event) -> Problem | None:
         return None
     if event.owner is OwnerKind.APPLICATION:
         if event.settings.source.lower() in _SOURCES_OF_WRITE_BACK:
-            return None
+            return _incomplete_takeover(record, event)
         fix = (
             "remove the request first, or annotate the Application with webservice.oam.dev/source: api-driven to take "
             "it over"
@@ -193,6 +193,23 @@ def _foreign_owner(record: Record, event: Event) -> Problem | None:
     else:
         fix = "change the Application instead, or choose another name"
     return Problem("managed-by-other", f"{event.app} is already managed by {_describe(owner)}", "$.data", fix=fix)
+
+
+def _incomplete_takeover(record: Record, event: Event) -> Problem | None:
+    """What is written back was requested before: an Application that lacks a part of it must not take it away."""
+    if event.kind is not EventKind.CHANGED:
+        return None
+    present = {component.name for component in event.components}
+    lacking = [c.identity.name for c in record.components if c.wanted and c.identity.name not in present]
+    if not lacking:
+        return None
+    return Problem(
+        "incomplete-takeover",
+        f"the Application would take {event.app} over from a provisioning request, but lacks {', '.join(lacking)}",
+        event.path,
+        lacking[0],
+        "add what it lacks, or remove that by a removal request first",
+    )
 
 
 def _describe(owner: Owner) -> str:

@@ -106,7 +106,7 @@ def test_the_shipped_scenario_has_what_the_demo_promises() -> None:
 
 
 def test_the_failing_scenario_needs_a_component_that_is_there() -> None:
-    assert failure("user-db").failing == ("user-db",)
+    assert list(failure("user-db").failing) == ["user-db"]
     with pytest.raises(ScenarioError, match="user-db, user-cache"):
         failure("nobody")
 

@@ -204,6 +204,20 @@ class TestOwner:
         assert settled.record.owner is not None
         assert settled.record.owner.uid == "u"
 
+    def test_what_write_back_creates_must_have_all_that_was_requested(self) -> None:
+        """What the claim of one service can write back is that service: the others must not go for that."""
+        record = applied(WEB, DB, kind=EventKind.REQUESTED)
+        settled = settle(record, event(2, WEB, uid="u", settings=Settings("api-driven")))
+        assert codes(settled) == ["incomplete-takeover"]
+        assert "lacks db" in settled.problems[0].message
+        assert (settled.record.order, settled.record.owner) == (record.order, record.owner)
+
+    def test_write_back_may_add_to_what_was_requested(self) -> None:
+        taken = launch(
+            applied(WEB, kind=EventKind.REQUESTED), event(2, WEB, DB, uid="u", settings=Settings("api-driven"))
+        )
+        assert [task.component for task in taken.run.tasks] == ["db"]
+
     @pytest.mark.parametrize("kind", [EventKind.REQUESTED, EventKind.REMOVAL])
     def test_a_request_does_not_take_an_applications_name(self, kind: EventKind) -> None:
         settled = settle(applied(WEB, uid="u"), event(2, WEB, kind=kind))
