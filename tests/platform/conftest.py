@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
+from tests.support.control_plane_api import APPLY_PATCH
+from tests.support.crds import install_crds
 from tools.platform_api.apis import ROOT
 from tools.platform_api.crds import claim_crd, composite_crd, load_definition
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from tools.platform_api.apis import Api
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?fieldValidation=Strict"
+_DATA = Path(__file__).parent / "data"
 _TIMEOUT = 30.0
 _POLL = 0.05
 
@@ -46,6 +50,31 @@ def platform_api(control_plane: ControlPlane) -> Callable[[Api], ControlPlane]:
         return control_plane
 
     return serve
+
+
+@pytest.fixture(scope="session")
+def vendored(control_plane: ControlPlane) -> ControlPlane:
+    """A real API server with the kinds of KEDA and of provider-kubernetes."""
+    definitions = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(_DATA.glob("*.yaml"))]
+    for definition in definitions:
+        definition["spec"].pop("conversion", None)  # by a webhook of the provider; only one version is used here
+    install_crds(control_plane, definitions)
+    return control_plane
+
+
+@pytest.fixture(scope="session")
+def restricted(control_plane: ControlPlane) -> Callable[[], str]:
+    """Makes a namespace that takes restricted pods only, and returns its name."""
+
+    def make() -> str:
+        name = control_plane.namespace("restricted")
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        patch = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+        path = f"/api/v1/namespaces/{name}?fieldManager=test"
+        control_plane.expect(200, "PATCH", path, yaml.safe_dump(patch).encode(), content_type=APPLY_PATCH)
+        return name
+
+    return make
 
 
 @pytest.fixture(scope="session")

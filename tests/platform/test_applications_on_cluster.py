@@ -7,12 +7,9 @@ meets the schema of its own API; what wraps them meets the provider's.
 from __future__ import annotations
 
 import copy
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from tests.platform import goldens
 from tests.platform.goldens import Layout
@@ -28,11 +25,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.cluster
 
 LAYOUTS = (Layout(api("applicationclaims")), Layout(api("appcontainerclaims")))
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 OBJECTS = "/apis/kubernetes.crossplane.io/v1alpha2/objects"
 STRICT = "fieldValidation=Strict&dryRun=All"
 CORE = {"apps/v1 Deployment": "/apis/apps/v1/namespaces/{}/deployments", "v1 Service": "/api/v1/namespaces/{}/services"}
-PATIENCE = 30.0
 INFRASTRUCTURE = "platform.io/v1alpha1 InfrastructureClaim"
 
 
@@ -51,35 +46,15 @@ def kind_of(manifest: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def namespace(control_plane: ControlPlane) -> str:
-    name = control_plane.namespace("restricted")
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    patch = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-    path = f"/api/v1/namespaces/{name}?fieldManager=test"
-    control_plane.expect(200, "PATCH", path, yaml.safe_dump(patch).encode(), content_type=APPLY_PATCH)
-    return name
-
-
-@pytest.fixture(scope="module")
-def wrapped(control_plane: ControlPlane) -> ControlPlane:
-    """The API server, with the provider's kinds."""
-    for path in sorted((Path(__file__).parent / "data").glob("kubernetes.crossplane.io_*.yaml")):
-        definition = yaml.safe_load(path.read_text(encoding="utf-8"))
-        definition["spec"].pop("conversion", None)  # by a webhook of the provider; only one version is used here
-        answer = control_plane.request("POST", CRDS, definition)
-        assert answer.status == 201 or answer.reason == "AlreadyExists", answer.message
-    deadline = time.monotonic() + PATIENCE
-    while control_plane.request("GET", OBJECTS).status != 200:
-        assert time.monotonic() < deadline, f"{OBJECTS} is not served"
-        time.sleep(0.05)
-    return control_plane
+def namespace(restricted: Callable[[], str]) -> str:
+    return restricted()
 
 
 @pytest.mark.parametrize("made", composed())
-def test_the_provider_s_kind_takes_it(wrapped: ControlPlane, made: dict[str, Any]) -> None:
+def test_the_provider_s_kind_takes_it(vendored: ControlPlane, made: dict[str, Any]) -> None:
     found = copy.deepcopy(made)
     found["metadata"].pop("ownerReferences")  # the composite that they name does not exist here
-    answer = wrapped.request("POST", f"{OBJECTS}?{STRICT}", found)
+    answer = vendored.request("POST", f"{OBJECTS}?{STRICT}", found)
     assert answer.status == 201, answer.message
 
 
@@ -134,7 +109,7 @@ def by_resource() -> list[Any]:
 
 @pytest.mark.parametrize(("key", "versions"), by_resource())
 def test_what_is_stored_after_any_change_is_what_was_applied(
-    wrapped: ControlPlane, key: str, versions: list[dict[str, Any]]
+    vendored: ControlPlane, key: str, versions: list[dict[str, Any]]
 ) -> None:
     """Readiness compares the two: a map that is emptied, for one, is stored as null and would never be equal again."""
     name = f"changes-{key}"
@@ -146,7 +121,7 @@ def test_what_is_stored_after_any_change_is_what_was_applied(
             "spec": made["spec"],
         }
         path = f"{OBJECTS}/{name}?fieldManager=crossplane&force=true"
-        answer = wrapped.request("PATCH", path, wish, content_type=APPLY_PATCH)
+        answer = vendored.request("PATCH", path, wish, content_type=APPLY_PATCH)
         assert answer.status in {200, 201}, answer.message
         assert answer.body["spec"]["forProvider"] == made["spec"]["forProvider"]
-    wrapped.expect(200, "DELETE", f"{OBJECTS}/{name}")
+    vendored.expect(200, "DELETE", f"{OBJECTS}/{name}")

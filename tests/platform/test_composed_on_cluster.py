@@ -7,8 +7,6 @@ its pods are; so each pod template is created as a pod, which is what the Replic
 from __future__ import annotations
 
 import copy
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,13 +17,13 @@ from tests.platform.goldens import Layout
 from tests.support.control_plane_api import APPLY_PATCH
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.support.control_plane_api import Answer, ControlPlaneApi
 
 pytestmark = pytest.mark.cluster
 
 LAYOUT = Layout()
-DATA = Path(__file__).parent / "data"
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 STRICT = "fieldValidation=Strict"
 PATHS = {
     "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
@@ -35,35 +33,16 @@ PATHS = {
 }
 OBJECTS = "/apis/kubernetes.crossplane.io/v1alpha2/objects"
 PROVIDER_CONFIGS = "/apis/kubernetes.crossplane.io/v1alpha1/providerconfigs"
-PATIENCE = 30.0
-
-
-@pytest.fixture(scope="module")
-def api(control_plane: ControlPlaneApi) -> ControlPlaneApi:
-    """The API server, with the kinds of KEDA and of the provider."""
-    for path in sorted(DATA.glob("*.yaml")):
-        definition = yaml.safe_load(path.read_text(encoding="utf-8"))
-        definition["spec"].pop("conversion", None)  # by a webhook of the provider; only one version is used here
-        answer = control_plane.request("POST", CRDS, definition)
-        assert answer.status == 201 or answer.reason == "AlreadyExists", answer.message
-    for served in (PATHS["ScaledObject"].format("default"), OBJECTS, PROVIDER_CONFIGS):
-        deadline = time.monotonic() + PATIENCE
-        while control_plane.request("GET", served).status != 200:
-            assert time.monotonic() < deadline, f"{served} is not served"
-            time.sleep(0.05)
-    return control_plane
 
 
 @pytest.fixture
-def namespace(api: ControlPlaneApi) -> str:
-    name = api.namespace("restricted")
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    patch = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-    api.expect(
-        200, "PATCH", f"/api/v1/namespaces/{name}?fieldManager=test", yaml.safe_dump(patch).encode(),
-        content_type=APPLY_PATCH,
-    )  # fmt: skip
-    return name
+def api(vendored: ControlPlaneApi) -> ControlPlaneApi:
+    return vendored
+
+
+@pytest.fixture
+def namespace(restricted: Callable[[], str]) -> str:
+    return restricted()
 
 
 def manifests(name: str, namespace: str) -> dict[str, dict[str, Any]]:

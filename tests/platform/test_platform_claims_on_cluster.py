@@ -7,15 +7,11 @@ meet the schema of their own API.
 from __future__ import annotations
 
 import copy
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from tests.platform.platform_claims import CASES, containers, manifests, parts, text
-from tests.support.control_plane_api import APPLY_PATCH
 from tools.platform_api.apis import api
 
 if TYPE_CHECKING:
@@ -27,7 +23,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.cluster
 
 STRICT = "fieldValidation=Strict&dryRun=All"
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 PROVIDER = {
     "Object": "/apis/kubernetes.crossplane.io/v1alpha2/objects",
     "ProviderConfig": "/apis/kubernetes.crossplane.io/v1alpha1/providerconfigs",
@@ -44,7 +39,6 @@ CORE = {
     "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets",
 }
 INFRASTRUCTURE = "/apis/platform.io/v1alpha1/namespaces/default/infrastructureclaims"
-PATIENCE = 30.0
 
 
 def unique(found: list[tuple[str, dict[str, Any]]]) -> list[Any]:
@@ -76,36 +70,15 @@ def wrapped() -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def namespace(control_plane: ControlPlane) -> str:
-    name = control_plane.namespace("restricted")
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    patch = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-    path = f"/api/v1/namespaces/{name}?fieldManager=test"
-    control_plane.expect(200, "PATCH", path, yaml.safe_dump(patch).encode(), content_type=APPLY_PATCH)
-    return name
-
-
-@pytest.fixture(scope="module")
-def provider(control_plane: ControlPlane) -> ControlPlane:
-    """The API server, with the provider's kinds."""
-    for path in sorted((Path(__file__).parent / "data").glob("kubernetes.crossplane.io_*.yaml")):
-        definition = yaml.safe_load(path.read_text(encoding="utf-8"))
-        definition["spec"].pop("conversion", None)  # by a webhook of the provider; only one version is used here
-        answer = control_plane.request("POST", CRDS, definition)
-        assert answer.status == 201 or answer.reason == "AlreadyExists", answer.message
-    deadline = time.monotonic() + PATIENCE
-    for served in PROVIDER.values():
-        while control_plane.request("GET", served).status != 200:
-            assert time.monotonic() < deadline, f"{served} is not served"
-            time.sleep(0.05)
-    return control_plane
+def namespace(restricted: Callable[[], str]) -> str:
+    return restricted()
 
 
 @pytest.mark.parametrize("made", wrapped())
-def test_the_provider_s_kinds_take_it(provider: ControlPlane, made: dict[str, Any]) -> None:
+def test_the_provider_s_kinds_take_it(vendored: ControlPlane, made: dict[str, Any]) -> None:
     found = copy.deepcopy(made)
     found["metadata"].pop("ownerReferences")  # the composite that they name does not exist here
-    answer = provider.request("POST", f"{PROVIDER[made['kind']]}?{STRICT}", found)
+    answer = vendored.request("POST", f"{PROVIDER[made['kind']]}?{STRICT}", found)
     assert answer.status == 201, answer.message
 
 

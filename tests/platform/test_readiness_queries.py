@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.platform import goldens
+from tests.platform.cel import evaluate
 from tests.platform.goldens import Layout
 from tools.platform_api.apis import api
 
-PROGRAM = Path(__file__).with_name("cel.mjs")
 READY, NOT_READY, UNKNOWN = ({"type": "Ready", "status": status} for status in ("True", "False", "Unknown"))
 AVAILABLE = {"type": "Available", "status": "True"}
 STUCK = {"type": "Progressing", "status": "False"}
@@ -65,21 +63,10 @@ def queries() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def verdicts(validator: Path) -> list[bool]:
-    asked = queries()
-    tries = [
-        {
-            "expression": asked[kind],
-            "object": {"metadata": {"generation": 2}, "spec": {"generation": "b"}}
-            | ({"status": status} if status else {}),
-        }
-        for kind, status, _ in TABLE
-    ]
-    result = subprocess.run(
-        ["node", PROGRAM, validator], input=json.dumps(tries), capture_output=True, text=True, check=False
+    asked, of = queries(), {"metadata": {"generation": 2}, "spec": {"generation": "b"}}
+    return evaluate(
+        validator, ((asked[kind], of | ({"status": status} if status else {})) for kind, status, _ in TABLE)
     )
-    assert result.returncode == 0, result.stderr
-    found: list[bool] = json.loads(result.stdout)
-    return found
 
 
 @pytest.mark.parametrize("row", range(len(TABLE)), ids=lambda row: f"{TABLE[row][0].split()[1]}-{row}")
