@@ -17,7 +17,7 @@ from worker.domain.record import Record
 from worker.errors import LostRace, Misconfigured, NewerRecord, Rejected, Unavailable
 from worker.outbound.breaker import Breaker, BreakerState
 from worker.outbound.jetstream import JetStream
-from worker.outbound.state_kv import KvState, StateLost
+from worker.outbound.state_kv import _REMEMBERED, KvState, StateLost
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -73,9 +73,9 @@ async def test_what_another_worker_wrote_is_seen_at_once(jetstream: JetStream, s
 
 
 async def test_decoded_records_are_kept_in_bounds(state: KvState) -> None:
-    for number in range(300):
+    for number in range(_REMEMBERED + 2):
         await state.save(a_record(0, app=AppKey("ns", f"app-{number}")), 0)
-    assert len(state._decoded) == 256
+    assert len(state._decoded) == _REMEMBERED
     assert (await state.load(AppKey("ns", "app-0"))).record == a_record(0, app=AppKey("ns", "app-0"))
 
 
