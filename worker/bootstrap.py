@@ -197,12 +197,6 @@ async def run_worker(
         background.start("observer", process.observe(outside))
         process.keep_asking(outside, background)
         handler = Pipeline(outside.adapters, settings.platform_instance, failpoint)
-        await asyncio.to_thread(HeraWorkflowBuilder.warm)
-        # What was imported stays for ever: the collector need not look through it again and again. What an event
-        # makes has no cycles and goes by its own count, so looking seldom is enough.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_YOUNG_OBJECTS)
 
         async def verify(_: object) -> None:
             await outside.streams.verify()
@@ -226,7 +220,17 @@ async def run_worker(
             yield
 
     # The lease is given back while there is a connection, so that another replica observes at once.
-    await inbound.application(life, before_stop=[background.stop]).run()
+    await inbound.application(life, after_start=[_settle_in], before_stop=[background.stop]).run()
+
+
+async def _settle_in() -> None:
+    """Import what the first run needs while events without one are handled already, then spare the collector work."""
+    await asyncio.to_thread(HeraWorkflowBuilder.warm)
+    # What was imported stays for ever: the collector need not look through it again and again. What an event makes has
+    # no cycles and goes by its own count, so looking seldom is enough.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS)
 
 
 async def run_observer(settings: Settings) -> None:

@@ -118,12 +118,14 @@ class Inbound:
     def application(
         self,
         lifespan: Callable[[], AbstractAsyncContextManager[None]] = contextlib.nullcontext,
+        after_start: Sequence[Callable[[], Awaitable[None]]] = (),
         before_stop: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> FastStream:
         """Return the application; ``run()`` ends after SIGTERM or SIGINT.
 
         Args:
             lifespan: Entered before the first connection and left after the last; serves HTTP.
+            after_start: Awaited once messages are pulled.
             before_stop: What else needs the connection to end well; awaited while it is still there.
         """
 
@@ -142,6 +144,7 @@ class Inbound:
             logger=None,
             lifespan=life,
             on_startup=[self._connect],
+            after_startup=after_start,
             on_shutdown=[self._let_go, *before_stop],
         )
 
