@@ -29,6 +29,22 @@ class Named(_Requirement):
     fix: str
 
 
+class ClusterObject(_Requirement):
+    """An object without a namespace; without one that is not `needed` only a part of the platform fails."""
+
+    group: str
+    version: str
+    resource: str
+    name: str
+    fix: str
+    needed: bool = True
+
+    @property
+    def title(self) -> str:
+        """Return how people call it."""
+        return f"{self.resource}.{self.group}/{self.name}"
+
+
 class Package(_Requirement):
     """A package of Crossplane; `kind` is the plural of its resource."""
 
@@ -87,6 +103,7 @@ class Requirements(_Requirement):
     controllers: tuple[Controller, ...]
     api_services: tuple[Named, ...]
     kinds: tuple[Named, ...]
+    objects: tuple[ClusterObject, ...]
     packages: tuple[Package, ...]
     apis: tuple[Api, ...]
     accounts: tuple[Account, ...]

@@ -62,7 +62,9 @@ def prepare(api: ControlPlaneApi) -> None:
         _kind("apiextensions.crossplane.io", "v1", "compositeresourcedefinitions", "CompositeResourceDefinition"),
         _kind("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject"),
         _kind("core.oam.dev", "v1beta1", "componentdefinitions", "ComponentDefinition"),
+        *(_kind(one.group, one.version, one.resource, one.resource.title()) for one in requirements().objects),
         *(_kind(api.group, "v1alpha1", api.claims, api.claims.title()) for api in requirements().apis),
+        *_of_others(),
     ]
     install_crds(api, kinds)
     for name in {NAMESPACE, *(secret.namespace for secret in requirements().secrets)}:
@@ -75,6 +77,18 @@ def parts() -> list[Part]:
     return [
         *(_controller(one) for one in wanted.controllers),
         *(_package(one) for one in wanted.packages),
+        *(
+            Part(
+                f"/apis/{one.group}/{one.version}/{one.resource}",
+                {
+                    "apiVersion": f"{one.group}/{one.version}",
+                    "kind": one.resource.title(),
+                    "metadata": {"name": one.name},
+                },
+                frozenset({one.title}) if one.needed else frozenset(),
+            )
+            for one in wanted.objects
+        ),
         *(part for one in wanted.apis for part in _api(one)),
         *_templates(),
         *_accounts(),
@@ -95,6 +109,14 @@ def parts() -> list[Part]:
             for name in TYPES
         ),
     ]
+
+
+def _of_others() -> Iterator[Json]:
+    """Return kinds that are only looked for."""
+    for one in requirements().kinds:
+        plural, _, group = one.name.partition(".")
+        if plural in {"objects", "releases", "externalsecrets", "services", "servicemonitors", "servicebindings"}:
+            yield _kind(group, "v1", plural, plural.title())
 
 
 def _kind(group: str, version: str, plural: str, kind: str) -> Json:

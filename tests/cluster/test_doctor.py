@@ -70,6 +70,7 @@ def test_a_whole_installation_is_healthy(examine: Examine) -> None:
         "controllers",
         "kinds",
         "Crossplane",
+        "objects",
         "claims",
         "templates",
         "accounts",

@@ -43,6 +43,16 @@ def test_every_package_is_looked_for_in_a_version_that_is_installed() -> None:
     assert all(at_least(packages[key], wanted[key]) for key in wanted)
 
 
+def test_every_provider_config_is_looked_for() -> None:
+    configured = {
+        (one["apiVersion"], one["metadata"]["name"])
+        for one in documents(_PREREQUISITES)
+        if one["kind"] == "ProviderConfig"
+    }
+    looked_for = {(f"{one.group}/{one.version}", one.name) for one in requirements().objects if one.needed}
+    assert looked_for == configured
+
+
 def test_every_secret_of_a_provider_is_looked_for() -> None:
     configured = {
         (reference["namespace"], reference["name"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from worker.outbound.kubernetes_client import KubernetesClient
 
 Json = dict[str, Any]
+#: Questions that are asked at the same time: a connection each, and a busy server takes its time over new ones.
+_AT_ONCE = 8
 
 
 class UnreadableError(Exception):
@@ -28,6 +31,7 @@ class Cluster:
     def __init__(self, client: KubernetesClient) -> None:
         """Ask through ``client``."""
         self._client = client
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def get(self, *path: str, **query: str) -> Json | None:
         """Return the object or list at ``/path/…``, or ``None`` if there is none, its kind included.
@@ -64,7 +68,8 @@ class Cluster:
 
     async def _ask(self, method: str, url: str, *, body: bytes | None = None, accept: str = "") -> Json | None:
         try:
-            response = await self._client.request(method, url, body=body, accept=accept)
+            async with self._turns:
+                response = await self._client.request(method, url, body=body, accept=accept)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unavailable(SYSTEM, f"no answer from the Kubernetes API ({type(error).__name__})") from error
         if response.status == HTTPStatus.NOT_FOUND:

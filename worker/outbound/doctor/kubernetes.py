@@ -17,7 +17,17 @@ from worker.outbound.doctor.versions import at_least, version_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
 
-    from contracts.requirements import Account, Api, Controller, Named, Package, Requirements, Right, SecretName
+    from contracts.requirements import (
+        Account,
+        Api,
+        ClusterObject,
+        Controller,
+        Named,
+        Package,
+        Requirements,
+        Right,
+        SecretName,
+    )
 
 _CROSSPLANE = "apiextensions.crossplane.io"
 _TEMPLATES_FIX = "kubectl apply -f platform/05-workflows/templates/"
@@ -69,6 +79,8 @@ def _checks(cluster: Cluster, examined: Examination) -> Iterator[tuple[str, str,
         yield "kinds", kind.name, _kind(cluster, "kinds", kind.name, kind.fix)
     for package in wanted.packages:
         yield "Crossplane", package.name, _package(cluster, package)
+    for one in wanted.objects:
+        yield "objects", one.title, _object(cluster, one)
     for api in wanted.apis:
         yield "claims", api.claim_kind, _kind(cluster, "claims", api.claim_kind, _APIS_FIX)
         yield "claims", api.definition, _definition(cluster, api)
@@ -142,6 +154,14 @@ async def _package(cluster: Cluster, wanted: Package) -> Finding:
     return ok("Crossplane", wanted.name, version)
 
 
+async def _object(cluster: Cluster, wanted: ClusterObject) -> Finding:
+    found = await cluster.get("apis", wanted.group, wanted.version, wanted.resource, wanted.name)
+    if found is None:
+        health = Health.FAILED if wanted.needed else Health.WARNING
+        return Finding("objects", wanted.title, health, "it is not there", wanted.fix)
+    return ok("objects", wanted.title, "is there")
+
+
 async def _definition(cluster: Cluster, api: Api) -> Finding:
     found = await cluster.get("apis", _CROSSPLANE, "v1", "compositeresourcedefinitions", api.definition)
     if found is None:
@@ -187,12 +207,13 @@ async def _rights(
     cluster: Cluster, namespace: str, name: str, account: Account, rights: tuple[Right, ...], where: str
 ) -> Finding:
     """Ask the API server what the account may do; ``where`` is a namespace, ``""`` means all of them."""
+    user = f"system:serviceaccount:{namespace}:{name}"
     asked = [(right, verb) for right in rights for verb in right.verbs]
-    answers = await asyncio.gather(
-        *(_allowed(cluster, f"system:serviceaccount:{namespace}:{name}", right, verb, where) for right, verb in asked)
-    )
+    # One after the other: if one is refused the rest need not be asked.
     missing = [
-        f"{verb} {right.resource}.{right.group}" for (right, verb), may in zip(asked, answers, strict=True) if not may
+        f"{verb} {right.resource}.{right.group}"
+        for right, verb in asked
+        if not await _allowed(cluster, user, right, verb, where)
     ]
     title = f"{name} in {where or 'every namespace'}"
     if missing:
