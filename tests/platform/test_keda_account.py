@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 import urllib.parse
 import urllib.request
 from typing import Any
@@ -23,6 +25,11 @@ async def make_a_lag_of_two(server: NatsServer, **credentials: str) -> None:
         await jetstream.add_consumer("ORDERS", durable_name="orders-workers", ack_policy="explicit")
         for _ in range(2):
             await jetstream.publish("orders", b"")
+        # The server tells a consumer of a message after it has acknowledged it to the publisher.
+        deadline = time.monotonic() + 10
+        while (await jetstream.consumer_info("ORDERS", "orders-workers")).num_pending != 2:
+            assert time.monotonic() < deadline, "the consumer did not hear of both messages within 10 s"
+            await asyncio.sleep(0.01)
     finally:
         await connection.close()
 
