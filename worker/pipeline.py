@@ -33,6 +33,7 @@ from worker.domain.normalise import needs_neighbours
 from worker.domain.orchestrator import ORCHESTRATOR
 from worker.domain.plan import Plan
 from worker.domain.record import Disposition, Phase, Record, Run
+from worker.domain.run_result import promising
 from worker.domain.status import Status
 from worker.errors import Deferred, LostRace, Rejected
 from worker.keyed_lock import KeyedLock
@@ -152,8 +153,11 @@ class Pipeline:
         stored = await self._a.store.load(event.app)
         self._step("loaded")
         neighbours = await self._neighbours(event, stored.record)
+        known = {name: one.record for name, one in neighbours.items()}
         with traces.span("plan"):
-            decision = decide(stored.record, event, {n: s.record for n, s in neighbours.items()}, self._instance)
+            decision = decide(stored.record, event, known, self._instance)
+        if isinstance(decision, Settle) and decision.relies_on and await self._hopeless(stored.record):
+            decision = decide(stored.record, event, known, self._instance, hopeless=decision.relies_on)
         match decision:
             case Launch():
                 return await self._launch(message, event, stored, decision)
@@ -167,6 +171,11 @@ class Pipeline:
                 return await self._repeat(message, event, stored.record, decision)
             case Postpone(reason, why):
                 raise Deferred(reason, why)
+
+    async def _hopeless(self, record: Record) -> bool:
+        """Look whether the current run will not succeed: it may have been stopped, which the record learns later."""
+        run = record.run
+        return run is not None and not promising(run.tasks, await self._a.workflows.get(run.name))
 
     async def _neighbours(self, event: Event, record: Record) -> Mapping[str, Stored]:
         if not needs_neighbours(event, record):

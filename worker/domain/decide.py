@@ -67,13 +67,18 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Write ``record``, tell the disposition, stop the runs that nobody wants any more."""
+    """Write ``record``, tell the disposition, stop the runs that nobody wants any more.
+
+    Attributes:
+        relies_on: The run that does what the event wants, as far as the record knows; ``""`` if none has to.
+    """
 
     record: Record
     disposition: Disposition
     plan: Plan
     problems: tuple[Problem, ...] = ()
     stop: tuple[str, ...] = ()
+    relies_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,9 @@ class Postpone:
 Decision = Launch | Resume | Settle | Supersede | Repeat | Postpone
 
 
-def decide(record: Record, event: Event, neighbours: Mapping[str, Record], instance: str) -> Decision:
+def decide(
+    record: Record, event: Event, neighbours: Mapping[str, Record], instance: str, *, hopeless: str = ""
+) -> Decision:
     """Decide what happens to one delivery.
 
     Args:
@@ -110,6 +117,7 @@ def decide(record: Record, event: Event, neighbours: Mapping[str, Record], insta
         event: The event, decoded.
         neighbours: Records of the other applications of the namespace; needed if ``needs_neighbours`` says so.
         instance: Id of this installation of the worker.
+        hopeless: Name of a run that the record takes for unfinished and that will not succeed any more.
     """
     known = _known_delivery(record, event)
     if known is not None:
@@ -123,7 +131,7 @@ def decide(record: Record, event: Event, neighbours: Mapping[str, Record], insta
     if wish.notes.problems:
         notes = Plan(event.app, skipped=tuple(wish.notes.skipped), warnings=tuple(wish.notes.warnings))
         return _reject(advance(record, event), event, wish.notes.problems, notes)
-    return _compare(wish, event, neighbours, instance)
+    return _compare(wish, event, neighbours, instance, hopeless)
 
 
 def give_up(record: Record, event: Event, problem: Problem) -> Settle | Repeat | Supersede:
@@ -218,7 +226,9 @@ def _describe(owner: Owner) -> str:
     return f"a provisioning request (source {owner.source})"
 
 
-def _compare(wish: Wish, event: Event, neighbours: Mapping[str, Record], instance: str) -> Decision:
+def _compare(
+    wish: Wish, event: Event, neighbours: Mapping[str, Record], instance: str, hopeless: str
+) -> Decision:
     record = wish.record
     order = order_after(record, event)
     attempt = next_attempt(record, order)
@@ -232,7 +242,7 @@ def _compare(wish: Wish, event: Event, neighbours: Mapping[str, Record], instanc
         plan = replace(plan, skipped=tuple(wish.notes.skipped), warnings=tuple(wish.notes.warnings))
     if not plan.tasks:
         return _nothing_to_run(wish, event, plan)
-    if not wish.reconcile and _in_progress(record, plan):
+    if not wish.reconcile and _in_progress(record, plan, hopeless):
         return _let_it_go_on(wish, event, plan)
     run = Run(
         name=name,
@@ -266,17 +276,18 @@ def _let_it_go_on(wish: Wish, event: Event, plan: Plan) -> Settle:
         record = replace(record, run=replace(run, deletes=run.deletes or wish.deletes))
         plan = replace(plan, tasks=(), warnings=(*plan.warnings, f"{run.name} is carrying this out already"))
     past = PastDisposition(event.delivery.key, Disposition.UNCHANGED)
-    return Settle(record.remembering(past), Disposition.UNCHANGED, plan)
+    name = run.name if run is not None else ""
+    return Settle(record.remembering(past), Disposition.UNCHANGED, plan, relies_on=name)
 
 
-def _in_progress(record: Record, plan: Plan) -> bool:
+def _in_progress(record: Record, plan: Plan, hopeless: str) -> bool:
     """Tell whether the current run leads to exactly what ``plan`` wants, so that starting it over would only lose time.
 
     Senders repeat themselves (a watcher that relists, a controller that writes status), and each repetition has a newer
     resourceVersion: starting over each time, provisioning would never end.
     """
     run = record.run
-    if run is None or run.phase not in {Phase.CONFIRMED, Phase.RUNNING}:
+    if run is None or run.name == hopeless or run.phase not in {Phase.CONFIRMED, Phase.RUNNING}:
         return False
     if {(t.identity, t.entry, t.digest) for t in run.tasks} != {(t.identity, t.entry, t.digest) for t in plan.tasks}:
         return False

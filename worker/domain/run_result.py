@@ -94,6 +94,13 @@ def result_of(tasks: Sequence[Task], run: ObservedRun | Vanished, *, replaced: b
     return Result(Phase.FAILED, shorten(_without_culprit(tasks, run)))
 
 
+def promising(tasks: Sequence[Task], run: ObservedRun | None) -> bool:
+    """Tell whether a run may still succeed, or has: it is there, nobody has stopped it, and it has not failed."""
+    if run is None or run.shutdown:
+        return False
+    return not run.finished or result_of(tasks, run).phase is Phase.SUCCEEDED
+
+
 def _without_culprit(tasks: Sequence[Task], run: ObservedRun) -> str:
     """Explain a run that did not succeed although no node of it failed."""
     if run.message and run.phase != SUCCEEDED:

@@ -15,6 +15,7 @@ from worker.domain.decide import (
     abandon,
     cause_of,
     confirm,
+    decide,
     empty,
     give_up,
     without_stale_runs,
@@ -36,6 +37,7 @@ from worker.domain.record import (
 
 from .build import (
     APP,
+    INSTANCE,
     actions,
     applied,
     component,
@@ -376,6 +378,21 @@ class TestRepetition:
         settled = settle(emptying, event(3, kind=EventKind.DELETED))
         assert settled.record.run is not None
         assert settled.record.run.deletes
+
+    @pytest.mark.parametrize("kind", [EventKind.CHANGED, EventKind.RETRY])
+    def test_of_what_a_hopeless_run_is_doing_starts_over(self, kind: EventKind) -> None:
+        running = started(launch(empty(APP), event(1, DB, API)))
+        again = event(2, DB, API, kind=kind)
+        settled = settle(running, again)
+        assert running.run is not None
+        assert settled.relies_on == running.run.name
+        decision = decide(running, again, {}, INSTANCE, hopeless=settled.relies_on)
+        assert isinstance(decision, Launch)
+        assert decision.run.attempt == 2
+        assert [stale.name for stale in decision.record.stale_runs] == [running.run.name]
+
+    def test_relies_on_a_run_only_while_it_is_unfinished(self) -> None:
+        assert settle(applied(DB), event(2, DB)).relies_on == ""
 
     def test_reconciliation_starts_over(self) -> None:
         running = started(launch(empty(APP), event(1, DB)))
