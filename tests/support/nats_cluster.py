@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
 from typing import TYPE_CHECKING, Any, Self
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import aiohttp
 import pytest
 
+from tests.support.link import Link
 from tests.support.nats import NatsServer
 from worker.dev.loopback import LOOPBACK, free_port
 
@@ -22,24 +24,19 @@ _POLL = 0.05
 
 
 class NatsCluster:
-    """A cluster on loopback that elects leaders; any minority of its servers may be killed, frozen and restarted.
+    """A cluster on loopback that elects leaders; any minority of its servers may be killed, frozen, cut off, restarted.
+
+    Members speak to each other through a `Link` for each direction, so that one can be cut off from the others while
+    its clients still reach it.
 
     Attributes:
         servers: The members.
     """
 
     def __init__(self, size: int = 3) -> None:
-        routes = [free_port() for _ in range(size)]
-        urls = [f"nats://{LOOPBACK}:{port}" for port in routes]
-        self.servers = [
-            NatsServer(
-                config={
-                    "server_name": f"n{index}",
-                    "cluster": {"name": "platform", "listen": f"{LOOPBACK}:{port}", "routes": urls},
-                }
-            )
-            for index, port in enumerate(routes)
-        ]
+        self._links = {ends: Link() for ends in itertools.permutations(range(size), 2)}
+        self._ports: list[int] = []
+        self.servers = [NatsServer() for _ in range(size)]
 
     @property
     def urls(self) -> list[str]:
@@ -50,6 +47,31 @@ class NatsCluster:
     def url(self) -> str:
         """The same, in the one string that clients take."""
         return ",".join(self.urls)
+
+    def isolate(self, server: NatsServer) -> None:
+        """Let nothing through between one member and the others, in either direction, until ``rejoin``."""
+        for link in self._of(server):
+            link.cut()
+
+    def rejoin(self, server: NatsServer) -> None:
+        """Let everything through again, first what has been sent meanwhile."""
+        for link in self._of(server):
+            link.mend()
+
+    def _of(self, server: NatsServer) -> list[Link]:
+        index = self.servers.index(server)
+        return [link for ends, link in self._links.items() if index in ends]
+
+    def _configuration(self, index: int) -> dict[str, Any]:
+        routes = [f"nats://{LOOPBACK}:{link.port}" for (here, _), link in self._links.items() if here == index]
+        cluster = {
+            "name": "platform",
+            "listen": f"{LOOPBACK}:{self._ports[index]}",
+            "routes": routes,
+            # Members that hear of each other from a third one would connect past the links: this leads nowhere.
+            "advertise": f"{LOOPBACK}:1",
+        }
+        return {"server_name": f"n{index}", "cluster": cluster}
 
     async def leader(self, stream: str) -> NatsServer:
         """Return the member that leads ``stream`` by its own account: others may still name one that is gone.
@@ -67,9 +89,15 @@ class NatsCluster:
 
     async def __aenter__(self) -> Self:
         try:
-            for server in self.servers:  # one after the other: each wants its free port for itself
+            for link in self._links.values():
+                await link.open()
+            self._ports = [free_port() for _ in self.servers]
+            for (_, there), link in self._links.items():
+                link.target = self._ports[there]
+            for index, server in enumerate(self.servers):  # one after the other: each wants its free port for itself
+                server.configure(self._configuration(index))
                 await server.start()
-            await self._wait_until_healthy()
+            await self.healthy()
         except BaseException:
             await self._close()
             raise
@@ -82,8 +110,14 @@ class NatsCluster:
 
     async def _close(self) -> None:
         await asyncio.gather(*(server.close() for server in self.servers))
+        await asyncio.gather(*(link.close() for link in self._links.values()))
 
-    async def _wait_until_healthy(self) -> None:
+    async def healthy(self) -> None:
+        """Wait until every member says that it is whole: connected, and up to date with all streams.
+
+        Raises:
+            TimeoutError: one was not within 30 s.
+        """
         deadline = time.monotonic() + _TIMEOUT
         for server in self.servers:
             while (await _monitor(server, "/healthz")).get("status") != "ok":

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from contracts.names import Header, dlq_subject
+from contracts.names import DLQ_STREAM, Header, dlq_subject
 from worker.outbound.breaker import Breaker, guarded
 from worker.outbound.jetstream import SYSTEM, JetStream
 
@@ -59,6 +59,7 @@ class JetStreamDeadLetters:
         await self._js.publish(
             dlq_subject(app.namespace, app.name, error.code),
             message.body,
+            stream=DLQ_STREAM,
             message_id=message_id,
             headers=dead_letter_headers(message, error, room),
         )

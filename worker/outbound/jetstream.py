@@ -103,6 +103,7 @@ class JetStream:
         subject: str,
         body: bytes,
         *,
+        stream: str = "",
         message_id: str = "",
         last: int | None = None,
         ttl: int = 0,
@@ -113,6 +114,7 @@ class JetStream:
         Args:
             subject: Where to.
             body: The payload.
+            stream: The stream that is to store it, looked at if nobody takes it.
             message_id: ``Nats-Msg-Id``, for deduplication.
             last: Store it only if this is the sequence of the newest message of ``subject`` (0: none).
             ttl: Whole seconds after which the message goes, 0 for never.
@@ -131,7 +133,15 @@ class JetStream:
             sent["Nats-Expected-Last-Subject-Sequence"] = str(last)
         if ttl:
             sent["Nats-TTL"] = str(ttl)
-        answer = await self._request(subject, body, f"the stream of {subject}", sent or None)
+        what = f"the stream of {subject}"
+        try:
+            answer = await self._request(subject, body, what, sent or None)
+        except _NobodyError as failure:
+            if not stream:
+                raise
+            # Nobody listens for a stream that does not exist, nor for one that has no leader just now.
+            await self.info(stream)
+            raise Unavailable(SYSTEM, f"{what} had no leader, or does not take this subject") from failure
         return int(answer["seq"])
 
     async def _message(self, stream: str, query: dict[str, Any]) -> StoredMessage | None:
@@ -154,7 +164,7 @@ class JetStream:
         try:
             message = await self._client.request(subject, body, timeout=self._timeout, headers=headers)
         except nats.errors.NoRespondersError as failure:
-            raise _nobody(what) from failure
+            raise _NobodyError(what) from failure
         except nats.errors.MaxPayloadError as failure:
             raise Rejected(
                 "message-too-large", f"{what}: {len(body)} bytes are more than the broker takes"
@@ -173,12 +183,15 @@ class _NoMessageError(WorkerError):
     """The stream has no such message: a result, not an error, for those who read."""
 
 
-def _nobody(what: str) -> Misconfigured:
-    return Misconfigured(
-        SYSTEM,
-        f"nobody answers for {what}: the stream does not exist, or JetStream is off",
-        fix='run "platform-worker streams apply", or enable JetStream',
-    )
+class _NobodyError(Misconfigured):
+    """Nobody listens on a subject that a stream, or JetStream itself, should listen on."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            SYSTEM,
+            f"nobody answers for {what}: the stream does not exist, or JetStream is off",
+            fix='run "platform-worker streams apply", or enable JetStream',
+        )
 
 
 def _error(found: Mapping[str, Any], what: str) -> WorkerError:

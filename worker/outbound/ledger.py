@@ -62,7 +62,9 @@ class StatusLedger:
             if status.tracestate:
                 headers["tracestate"] = status.tracestate
         body = strict_json.dumps(cloud_event(status, self._now()))
-        await self._js.publish(subject, body, message_id=message_id(subject, status.id), headers=headers)
+        await self._js.publish(
+            subject, body, stream=self._stream, message_id=message_id(subject, status.id), headers=headers
+        )
 
     @guarded
     async def disposition_of(self, app: AppKey, key: str, delivery: str) -> str | None:

@@ -125,7 +125,7 @@ class KvState:
         body = dumps(record)
         check_size(body, self._js.max_payload - _OVERHEAD)
         key = record_key(record.app.namespace, record.app.name)
-        saved = await self._js.publish(self._prefix + key, body, last=revision)
+        saved = await self._js.publish(self._prefix + key, body, stream=self._stream, last=revision)
         self._remember(key, body, record)
         return saved
 
@@ -142,7 +142,8 @@ class KvState:
             there = loads(found.body, key)
             if there.order is not None and (record.order is None or not record.order.newer_than(there.order)):
                 return False
-        await self._js.publish(self._prefix + key, dumps(record), last=found.sequence if found else 0)
+        last = found.sequence if found else 0
+        await self._js.publish(self._prefix + key, dumps(record), stream=self._stream, last=last)
         return True
 
     @guarded
@@ -189,8 +190,9 @@ class KvState:
             found = await self._js.last(self._stream, subject)
             tries = _tries(found, delivery) + 1
             body = json.dumps({"delivery": delivery.key, "tries": tries}).encode()
+            last = found.sequence if found else 0
             try:
-                await self._js.publish(subject, body, last=found.sequence if found else 0, ttl=TRIES_TTL)
+                await self._js.publish(subject, body, stream=self._stream, last=last, ttl=TRIES_TTL)
             except LostRace:
                 # Another worker counts the same message; as many rounds as there are workers.
                 continue
@@ -255,7 +257,7 @@ class KvState:
 
     async def _mark(self, created: str) -> None:
         body = json.dumps({"incarnation": created}).encode()
-        await self._js.publish(self._prefix + META, body)
+        await self._js.publish(self._prefix + META, body, stream=self._stream)
 
 
 def _incarnation(mark: StoredMessage) -> str:

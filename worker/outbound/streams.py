@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from worker.outbound.stream_configs import Target
 
 _NOT_FOUND = 404
+#: JetStream has no leader, or the stream has none: a cluster that loses a server says so until it has elected another.
+_NOT_NOW = 503
 _APPLY = "platform-worker streams apply"
 #: Differences that change what happens to events; a worker does not start on them. The others are capacity and taste.
 _ESSENTIAL = frozenset(
@@ -181,6 +183,8 @@ class Streams:
         if may_miss and failure.get("code") == _NOT_FOUND:
             return None
         text = f"the server refused {what}: {failure.get('description')}"
+        if failure.get("code") == _NOT_NOW:
+            raise Unavailable("nats", text)
         raise Misconfigured("nats", text, fix=f"correct the cause, then run: {_APPLY}")
 
 
