@@ -8,142 +8,56 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
-import signal
+import secrets
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
-from http import HTTPStatus
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
 import aiohttp
 import nats
+import nats.errors
 from nats.aio.msg import Msg
-from prometheus_client.parser import text_string_to_metric_families
 
 from contracts import names, strict_json
-from contracts.names import Annotation
 from contracts.streams import topology
-from tests.crash.history import DeadLetter, Executed, History, Made, Published, Told
+from tests.crash import readback
+from tests.crash.history import History, Published
+from tests.crash.readback import completed
+from tests.crash.runner import RecordingRunner
+from tests.crash.worker_process import WorkerProcess
 from tests.support.nats import NatsServer
+from tests.support.nats_cluster import NatsCluster
 from worker.bootstrap import apply_streams
 from worker.dev.argo.client import GROUP, ApiClient
 from worker.dev.argo.controller import ArgoController
-from worker.dev.argo.operation import COMPLETED_LABEL
-from worker.dev.argo.runner import ContractRunner, TaskCall, TaskResult
 from worker.dev.kubernetes.kubeconfig import write
 from worker.dev.kubernetes.server import KubernetesApi
 from worker.domain.record import Record
 from worker.outbound.record_codec import loads
 from worker.outbound.streams import tailored
 
+__all__ = ["ACK_WAIT", "BROKER_TROUBLE", "Arena", "RecordingRunner", "WorkerProcess", "completed"]
+
 ACK_WAIT = 2.0
+#: What a client of the broker gets to hear while the broker is in trouble.
+BROKER_TROUBLE = (nats.errors.Error, TimeoutError, OSError)
 _ROOT = Path(__file__).parents[2]
 _POLL = 0.05
 #: Of each kind of fact, in descriptions for people.
 _MOST_LINES = 40
-_LISTENING = re.compile(r'"message": "listening".*"port": (\d+)')
-
-
-@dataclass
-class RecordingRunner:
-    """Carries tasks out and keeps what it did, in the order in which it did it."""
-
-    inner: ContractRunner = field(default_factory=lambda: ContractRunner(delay=0.01))
-    executed: list[Executed] = field(default_factory=list)
-    begun: set[str] = field(default_factory=set)
-    _held: dict[str, asyncio.Event] = field(default_factory=dict)
-
-    def hold(self, component: str) -> None:
-        """Let tasks of ``namespace/application/component`` begin and not end, until ``release``."""
-        self.begun.discard(component)
-        self._held[component] = asyncio.Event()
-
-    def release(self, component: str) -> None:
-        """Let held tasks end, and later ones pass."""
-        self._held.pop(component).set()
-
-    async def run(self, call: TaskCall) -> TaskResult:
-        """Carry one task out."""
-        parameters = call.parameters
-        app = f"{parameters['namespace']}/{parameters['application']}"
-        value = parameters.get("size") or parameters.get("repository") or ""
-        key = f"{app}/{parameters['component']}"
-        self.begun.add(key)
-        if key in self._held:
-            await self._held[key].wait()
-        result = await self.inner.run(call)
-        if result.phase == "Succeeded":
-            self.executed.append(Executed(app, parameters["component"], call.workflow, call.entry, value))
-        return result
-
-
-@dataclass
-class WorkerProcess:
-    """One worker process; its log is kept for failures."""
-
-    process: asyncio.subprocess.Process
-    log: Path
-
-    @property
-    def pid(self) -> int:
-        """Process id."""
-        return self.process.pid
-
-    @property
-    def frozen(self) -> bool:
-        """Whether the process is stopped by a signal."""
-        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-
-    def thaw(self) -> None:
-        """Let a frozen process go on."""
-        self.process.send_signal(signal.SIGCONT)
-
-    async def ask(self, path: str) -> tuple[int, str]:
-        """Return status and body of ``/health``, ``/ready`` or ``/metrics``; status 0 while nobody listens."""
-        listening = _LISTENING.search(self.log.read_text())
-        if listening is None:
-            return 0, ""
-        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{listening[1]}{path}") as answer:
-            return answer.status, await answer.text()
-
-    async def metric(self, name: str, **labels: str) -> float:
-        """Return the value of one of the worker's metrics, 0 if there is none yet."""
-        _, text = await self.ask("/metrics")
-        wanted = f"platform_worker_{name}"
-        return sum(
-            sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name == wanted and labels.items() <= sample.labels.items()
-        )
-
-    async def is_ready(self) -> bool:
-        """Whether it takes messages in."""
-        return (await self.ask("/ready"))[0] == HTTPStatus.OK
-
-    async def ended(self, within: float) -> int:
-        """Wait for its end and return its exit code."""
-        return await asyncio.wait_for(self.process.wait(), within)
-
-    async def stop(self) -> None:
-        """Ask it to end, and make sure that it has."""
-        if self.process.returncode is None:
-            self.thaw()
-            self.process.terminate()
-            try:
-                await asyncio.wait_for(self.process.wait(), 15)
-            except TimeoutError:
-                self.process.kill()
-                await self.process.wait()
 
 
 class Arena:
-    """One broker, one API server, one controller; use as an async context manager."""
+    """One broker, one API server, one controller; use as an async context manager.
+
+    Attributes:
+        servers: The broker's servers.
+    """
 
     def __init__(
         self,
@@ -154,6 +68,7 @@ class Arena:
         ack_wait: float = ACK_WAIT,
         room: int | None = None,
         controller: bool = True,
+        nodes: int = 1,
     ) -> None:
         """Prepare.
 
@@ -164,12 +79,14 @@ class Arena:
             ack_wait: Seconds after which an event in hand is delivered again unless its worker shows signs of life.
             room: Bytes that ledger and DLQ may hold, where the declared size is too small for the test.
             controller: Somebody runs the Workflows.
+            nodes: Servers of the broker; more than one are a cluster that keeps a copy of everything on each.
         """
         self._folder = folder
         self._given = kubeconfig
         self._ack_wait = ack_wait
         self._room = room
         self._controlled = controller
+        self._nodes = nodes
         self._stack = AsyncExitStack()
         self._count = 0
         self.namespace = f"argo-{uuid4().hex[:8]}"
@@ -178,7 +95,11 @@ class Arena:
         self.workers: list[WorkerProcess] = []
 
     async def __aenter__(self) -> Self:
-        self.nats = self._stack.enter_context(NatsServer())
+        if self._nodes > 1:
+            self.cluster = await self._stack.enter_async_context(NatsCluster(self._nodes))
+            self.servers = self.cluster.servers
+        else:
+            self.servers = [self._stack.enter_context(NatsServer())]
         if self._given is None:
             self.api = KubernetesApi()
             await self.api.start()
@@ -189,7 +110,14 @@ class Arena:
             self.kubeconfig = self._given
         self.kube = await self._stack.enter_async_context(ApiClient.from_kubeconfig(self.kubeconfig))
         await self._create_namespace()
-        self.client = await nats.connect(self.nats.url)
+        # What the test publishes and reads must outlive the faults of the broker.
+        self.client = await nats.connect(
+            [server.url for server in self.servers],
+            reconnect_time_wait=0.1,
+            max_reconnect_attempts=-1,
+            ping_interval=2,
+            error_cb=_quiet,
+        )
         self._stack.push_async_callback(self.client.close)
         self.js = self.client.jetstream()
         await self.apply_streams()
@@ -209,7 +137,7 @@ class Arena:
 
     async def apply_streams(self) -> None:
         """Create what is missing of streams, consumer and bucket."""
-        declared = tailored(topology("dev"), stream=names.EVENTS_STREAM, consumer=names.CONSUMER)
+        declared = tailored(topology("dev"), stream=names.EVENTS_STREAM, consumer=names.CONSUMER, replicas=self._nodes)
         consumers = {name: replace(one, ack_wait=self._ack_wait) for name, one in declared.consumers.items()}
         streams = {
             name: replace(one, max_bytes=self._room) if self._room and name != names.EVENTS_STREAM else one
@@ -222,7 +150,8 @@ class Arena:
         """Environment of a worker or a command."""
         return {
             **os.environ,
-            "NATS_URL": self.nats.url,
+            "NATS_URL": ",".join(server.url for server in self.servers),
+            "NATS_REPLICAS": str(self._nodes),
             "KUBECONFIG": str(self.kubeconfig),
             "WORKFLOW_NAMESPACE": self.namespace,
             "HTTP_HOST": "127.0.0.1",
@@ -308,6 +237,15 @@ class Arena:
         self.history.published.append(published)
         return published
 
+    async def publish_surely(self, subject: str, body: bytes, **facts: Any) -> Published:
+        """Publish until the stream says that it has the event; what it has already, it does not store again."""
+        headers = {"Content-Type": names.CLOUDEVENTS_JSON, str(names.Header.MESSAGE_ID): secrets.token_hex(8)}
+        while True:
+            try:
+                return await self.publish_raw(subject, body, headers=headers, **facts)
+            except BROKER_TROUBLE:
+                await asyncio.sleep(_POLL)
+
     async def statuses(self, published: Published) -> list[dict[str, Any]]:
         """Return the status events of a published event so far, oldest first."""
         namespace, _, name = published.app.partition("/")
@@ -356,7 +294,7 @@ class Arena:
             TimeoutError: with the logs of the workers.
         """
         end = time.monotonic() + within
-        while not await condition():
+        while not await _holds(condition):
             if time.monotonic() > end:
                 logs = "".join(f"\n--- {w.log.name}\n{w.log.read_text()[-3000:]}" for w in self.workers[-3:])
                 seen = await self.describe()
@@ -377,16 +315,17 @@ class Arena:
 
     async def collect(self) -> History:
         """Read back what happened."""
-        history = self.history
-        history.told = [_told(m.data) async for m in self.stored(names.STATUS_STREAM, names.STATUS_SUBJECTS)]
-        history.dead = [_dead(m) async for m in self.stored(names.DLQ_STREAM, names.DLQ_SUBJECTS)]
-        history.made = [_made(one) for one in await self.workflows()]
+        history, records = self.history, await self.records()
+        history.told = [readback.told(m.data) async for m in self.stored(names.STATUS_STREAM, names.STATUS_SUBJECTS)]
+        history.dead = [readback.dead(m) async for m in self.stored(names.DLQ_STREAM, names.DLQ_SUBJECTS)]
+        history.made = [readback.made(one) for one in await self.workflows()]
         history.executed = list(self.runner.executed)
+        history.recorded = [readback.recorded(record, one) for record in records.values() for one in record.components]
         return history
 
     async def describe(self) -> str:
         """Return what a person needs to understand a violation: statuses, Workflows, executed tasks, records."""
-        workflows = [_described(one) for one in sorted(await self.workflows(), key=completed, reverse=True)]
+        workflows = [readback.described(one) for one in sorted(await self.workflows(), key=completed, reverse=True)]
         runs = [f"{app}: {record.run}" for app, record in (await self.records()).items()]
         parts = (map(str, self.history.told), workflows, map(str, self.history.executed), runs)
         return "\n".join(line for part in parts for line in list(part)[-_MOST_LINES:])
@@ -405,40 +344,13 @@ class Arena:
             await reader.unsubscribe()
 
 
-def completed(workflow: Mapping[str, Any]) -> bool:
-    """Tell whether a Workflow is over."""
-    return bool(workflow["metadata"]["labels"].get(COMPLETED_LABEL) == "true")
+async def _holds(condition: Callable[[], Awaitable[bool]]) -> bool:
+    """Whether a condition holds; one that cannot be looked at, because somebody does not answer now, does not."""
+    try:
+        return await condition()
+    except (*BROKER_TROUBLE, aiohttp.ClientError):
+        return False
 
 
-def _described(workflow: Mapping[str, Any]) -> str:
-    status, notes = workflow.get("status", {}), workflow["metadata"]["annotations"]
-    words = (workflow["metadata"]["name"], status.get("phase"), status.get("message", ""))
-    return f"{words} of {notes[Annotation.DELIVERY]}, replaced by {notes.get(Annotation.SUPERSEDED_BY, 'none')}"
-
-
-def _told(body: bytes) -> Told:
-    event = json.loads(body)
-    data = event["data"]
-    kind = event["type"].split(".")[-2]
-    run = data.get("run") or {}
-    return Told(data["cause"].get("id", ""), event["delivery"], kind, data["disposition"], run.get("name", ""))
-
-
-def _dead(message: Msg) -> DeadLetter:
-    headers = message.headers or {}
-    return DeadLetter(
-        int(headers["Dlq-Sequence"]), message.data, headers.get("Dlq-Reason", ""), headers.get("Dlq-Path", "")
-    )
-
-
-def _made(workflow: Mapping[str, Any]) -> Made:
-    meta = workflow["metadata"]
-    notes = meta["annotations"]
-    return Made(
-        meta["uid"],
-        meta["name"],
-        f"{notes['platform.io/namespace']}/{notes['platform.io/application']}",
-        notes["platform.io/order"],
-        notes["platform.io/attempt"],
-        notes["platform.io/delivery"],
-    )
+async def _quiet(_error: Exception) -> None:
+    """Lost connections are what these tests are about."""

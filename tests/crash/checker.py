@@ -75,7 +75,11 @@ def accepted_have_a_workflow(history: History) -> list[str]:
 def older_input_never_after_newer(history: History) -> list[str]:
     """No component runs older input after newer."""
     ranks = {event.sequence: event.rank for event in history.published}
-    rank_of = {made.name: ranks.get(int(made.delivery.rsplit(":", 1)[1]), -1) for made in history.made}
+    versions = {(event.app, event.version): event.rank for event in history.published if event.version}
+    rank_of = {
+        made.name: versions.get((made.app, made.version), ranks.get(int(made.delivery.rsplit(":", 1)[1]), -1))
+        for made in history.made
+    }
     newest: dict[tuple[str, str], int] = {}
     problems = []
     for done in history.executed:
@@ -92,12 +96,7 @@ def newest_wins(history: History) -> list[str]:
     for event in history.published:
         if event.valid and (event.app not in newest or event.rank > newest[event.app].rank):
             newest[event.app] = event
-    present: dict[tuple[str, str], str] = {}
-    for done in history.executed:
-        if done.entry == "main":
-            present[done.app, done.component] = done.value
-        else:
-            present.pop((done.app, done.component), None)
+    present = _present(history)
     problems = []
     for app, event in newest.items():
         for component, value in event.wish:
@@ -109,6 +108,29 @@ def newest_wins(history: History) -> list[str]:
     return problems
 
 
+def nothing_orphaned(history: History) -> list[str]:
+    """At rest the records know everything that is there, and what they call applied is there as they say."""
+    present = _present(history)
+    known = {(one.app, one.component) for one in history.recorded}
+    problems = [f"{app}/{name} is there and no record knows it" for app, name in present if (app, name) not in known]
+    for one in history.recorded:
+        found = present.get((one.app, one.component))
+        if one.state == "applied" and (found is None or (one.value and found != one.value)):
+            problems.append(f"{one.app}/{one.component} is recorded as applied ({one.value!r}), and is {found!r}")
+    return problems
+
+
+def _present(history: History) -> dict[tuple[str, str], str]:
+    """Return what is in the cluster at rest: input value by application and component."""
+    present: dict[tuple[str, str], str] = {}
+    for done in history.executed:
+        if done.entry == "main":
+            present[done.app, done.component] = done.value
+        else:
+            present.pop((done.app, done.component), None)
+    return present
+
+
 Rule = Callable[[History], list[str]]
 RULES: tuple[Rule, ...] = (
     one_disposition_each,
@@ -118,4 +140,5 @@ RULES: tuple[Rule, ...] = (
     accepted_have_a_workflow,
     older_input_never_after_newer,
     newest_wins,
+    nothing_orphaned,
 )

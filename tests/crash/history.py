@@ -22,6 +22,7 @@ class Published:
         wish: What each component must be in the cluster if this event is the newest: name → input value.
         valid: Whether the worker must be able to read it.
         subject, headers: As they were published.
+        version: ``<uid>/<generation>`` of the Application where the event says so.
     """
 
     sequence: int
@@ -33,6 +34,7 @@ class Published:
     valid: bool = True
     subject: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,12 @@ class Made:
     order: str
     attempt: str
     delivery: str
+    app_uid: str = ""
+
+    @property
+    def version(self) -> str:
+        """The version of the Application that it carries out; a retry carries out that of an earlier event."""
+        return f"{self.app_uid}/{self.order}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,17 @@ class Executed:
     value: str
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One component as the record has it at rest."""
+
+    app: str
+    component: str
+    state: str
+    wanted: bool
+    value: str
+
+
 @dataclass(slots=True)
 class History:
     """Everything that was seen."""
@@ -88,6 +107,7 @@ class History:
     dead: list[DeadLetter] = field(default_factory=list)
     made: list[Made] = field(default_factory=list)
     executed: list[Executed] = field(default_factory=list)
+    recorded: list[Recorded] = field(default_factory=list)
     pending: int = 0
 
     def dispositions(self) -> dict[int, set[str]]:
