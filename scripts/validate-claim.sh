@@ -1,11 +1,13 @@
 #!/bin/sh
 # Checks claims of the platform APIs without a cluster, as the API server would: schema, unique names, CEL rules.
 #
-#   scripts/validate-claim.sh FILE…
+#   scripts/validate-claim.sh FILE…         files or folders; `-` is standard input
 #   scripts/validate-claim.sh --install     only install the packages, and print their folder
 #
-# A file may hold several YAML documents, of any of the kinds in platform/04-apis/schemas; other objects are left alone. One line per claim or error:
-# FILE:LINE: PATH: what is wrong and what is allowed. Exit code 0 all valid, 1 something is not, 2 wrong usage or not able to tell.
+# A file may hold several YAML documents, of any of the kinds in platform/04-apis/schemas; other objects are left alone. Of a
+# folder everything below it is read that ends in .yaml, .yml or .json; there, files without a claim are left alone too. One
+# line per claim or error: FILE:LINE: PATH: what is wrong and what is allowed. Exit code 0 all valid, 1 something is not, 2 wrong
+# usage or not able to tell.
 # Needs Node 18 or newer. The first run installs the pinned packages into $XDG_CACHE_HOME (~/.cache), nothing into the tree.
 set -eu
 
@@ -16,7 +18,7 @@ schemas=${CLAIM_SCHEMA:-$here/../platform/04-apis/schemas}
 installing=
 
 usage() {
-    printf 'usage: %s FILE… | --install\n\nChecks claims of the platform APIs against the published schemas.\n' "$(basename -- "$0")"
+    printf 'usage: %s FILE… | --install\n\nChecks claims against the published schemas: in files, folders or on standard input (-).\n' "$(basename -- "$0")"
 }
 
 fail() {
@@ -40,7 +42,8 @@ find_validator() {
     installing=$(mktemp -d "$cache/installing-XXXXXX")
     cp "$validator"/package.json "$validator"/package-lock.json "$validator"/*.mjs "$validator"/*.cjs "$installing"
     printf 'validate-claim: installing its packages, once …\n' >&2
-    (cd "$installing" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2) ||
+    # Standard input may be a claim.
+    (cd "$installing" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2 </dev/null) ||
         fail 'npm ci failed (see above): is the package registry reachable?'
     # Fails if another run was quicker, which is as good.
     node -e 'try { require("fs").renameSync(...process.argv.slice(1)) } catch {}' "$installing" "$folder"
@@ -51,10 +54,10 @@ case ${1-} in
 -h | --help) usage; exit 0 ;;
 --install) set -- ;;
 '') usage >&2; exit 2 ;;
--*) usage >&2; fail "unknown option $1" ;;
+-?*) usage >&2; fail "unknown option $1" ;;
 esac
 for file; do
-    [ -f "$file" ] && [ -r "$file" ] || fail "$file is not a readable file"
+    [ "$file" = - ] || [ -r "$file" ] || fail "$file is neither a file nor a folder that can be read"
 done
 [ -r "$schemas" ] || fail "$schemas is missing: run scripts/publish-schema.sh"
 command -v node >/dev/null || fail 'node is not on PATH: install Node 18 or newer'

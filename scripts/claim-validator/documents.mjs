@@ -1,7 +1,6 @@
 // Reads the claims out of YAML files, with the line of each field, so that an error can say where it is.
 // YAML is read as the Kubernetes API's clients read it: version 1.1 (`yes` is a boolean), but dates and times are texts.
 
-import { readFileSync } from 'node:fs';
 import { LineCounter, isMap, isSeq, parseAllDocuments } from 'yaml';
 
 /** Floats as Go's YAML reader knows them; the library's own would take a variable named E0 for one, and a dot too. */
@@ -15,13 +14,12 @@ const FLOAT_WITH_EXPONENT = /^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$/
 
 /**
  * Read one file. Objects that are no claims (a Role beside one) are left alone.
- * @param {string} file path of the file
+ * @param {import('./files.mjs').Source} source
  * @param {(apiVersion: string, kind: string) => boolean} isClaim whether an object is one of the platform's claims
- * @returns {{claims: Claim[], others: number, problems: Problem[]}}
+ * @returns {{claims: Claim[], problems: Problem[]}}
  */
-export function read(file, isClaim) {
+export function read({ name: file, text, folder }, isClaim) {
   const lines = new LineCounter();
-  const text = readFileSync(file, 'utf8');
   const documents = parseAllDocuments(text, {
     version: '1.1',
     lineCounter: lines,
@@ -29,11 +27,11 @@ export function read(file, isClaim) {
   });
   const claims = [];
   const problems = [];
-  let others = 0;
   for (const document of documents) {
     const [error] = document.errors;
     if (error) {
-      problems.push({ file, line: error.linePos?.[0].line ?? 1, message: error.message.split('\n')[0] });
+      const [message] = error.message.replace(/ at line \d+, column \d+:?/, '').split('\n');
+      problems.push({ file, line: error.linePos?.[0].line ?? 1, message: `this is no YAML: ${message}` });
       continue;
     }
     for (const node of objects(document.contents)) {
@@ -45,20 +43,17 @@ export function read(file, isClaim) {
         continue;
       }
       const { apiVersion, kind } = value ?? {};
-      // What does not even say what it is was meant to be a claim, as far as anybody can tell.
+      // What does not even say what it is was meant to be a claim, as far as anybody can tell, if its file was named.
       const says = typeof apiVersion === 'string' && typeof kind === 'string';
-      if (says && !isClaim(apiVersion, kind)) {
-        others += 1;
-        continue;
-      }
+      if (says ? !isClaim(apiVersion, kind) : folder) continue;
       const name = `${typeof kind === 'string' ? kind : '?'}/${value?.metadata?.name ?? '?'}`;
       claims.push({ file, name, value, line: (path) => lineOf(node, path, lines) });
     }
   }
-  if (claims.length === 0 && problems.length === 0) {
+  if (claims.length === 0 && problems.length === 0 && !folder) {
     problems.push({ file, line: 1, message: 'no claim in this file' });
   }
-  return { claims, others, problems };
+  return { claims, problems };
 }
 
 function asKubernetesReads(tags) {

@@ -1,5 +1,7 @@
 // Turns what the JSON Schema validator says into sentences for whoever wrote the claim: where, what, and what is allowed.
-// A value that does not fit is shown only if it should have been one of a few words: it may be a password.
+// A value that does not fit is never shown: it may be a password.
+
+import * as hints from './hints.mjs';
 
 /** Write a path as the API server does: spec.secretRefs[0].name */
 export function written(path) {
@@ -10,13 +12,23 @@ export function written(path) {
 }
 
 /**
- * @param {object} error of ajv
+ * Turn all that is wrong with a claim into sentences. What is of the wrong type is told nothing else.
+ * @param {object[]} errors of ajv
  * @param {object} schema of the claim
- * @returns {{path: (string|number)[], message: string} | null} null for what another error says better
+ * @param {unknown} claim what was judged, for a guess at what was meant
+ * @returns {{path: (string|number)[], message: string}[]}
  */
-export function explained(error, schema) {
+export function explained(errors, schema, claim) {
+  const mistyped = new Set(errors.filter(({ keyword }) => keyword === 'type').map(({ instancePath }) => instancePath));
+  return errors
+    .filter(({ keyword, instancePath }) => keyword === 'type' || !mistyped.has(instancePath))
+    .map((error) => sentence(error, schema, claim));
+}
+
+function sentence(error, schema, claim) {
   const path = steps(error.instancePath);
   const field = fieldAt(schema, path);
+  const value = path.reduce((part, step) => part?.[step], claim);
   const { params } = error;
   const about = field?.description ? ` (${field.description.replace(/\.$/, '')})` : '';
   switch (error.keyword) {
@@ -26,17 +38,21 @@ export function explained(error, schema) {
       return { path: missing, message: `required, but missing${description ? ` (${description.replace(/\.$/, '')})` : ''}` };
     }
     case 'additionalProperties': {
-      const known = Object.keys(field?.properties ?? {}).join(', ');
-      return { path: [...path, params.additionalProperty], message: `unknown field; known here: ${known}` };
+      const known = field?.properties ?? {};
+      const name = params.additionalProperty;
+      const hint = hints.field(name, known, schema, path.length > 0 ? `${written(path)}.` : '');
+      return { path: [...path, name], message: `unknown field; known here: ${Object.keys(known).join(', ')}${hint}` };
     }
     case 'enum':
       return { path, message: `must be one of ${params.allowedValues.map((value) => value || '""').join(', ')}` };
     case 'const':
       return { path, message: `must be ${params.allowedValue}` };
-    case 'type':
-      return { path, message: `must be of type ${[params.type].flat().join(' or ')}${about}` };
+    case 'type': {
+      const types = [params.type].flat();
+      return { path, message: `must be of type ${types.join(' or ')}${about}${hints.type(types, value, field)}` };
+    }
     case 'pattern':
-      return { path, message: `must match ${params.pattern}${about}` };
+      return { path, message: `must match ${params.pattern}${about}${hints.pattern(params.pattern, value, field)}` };
     case 'minimum':
       return { path, message: `must be at least ${params.limit}${about}` };
     case 'maximum':

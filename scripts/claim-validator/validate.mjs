@@ -1,5 +1,5 @@
 // Checks claims against their published schemas with ajv-cli, then against the rules that JSON Schema has no words for.
-// Called by validate-claim.sh: node validate.mjs SCHEMAS FILE…; exit 0 all valid, 1 something is not, 2 it cannot be told.
+// Called by validate-claim.sh: node validate.mjs SCHEMAS PLACE…; exit 0 all valid, 1 something is not, 2 it cannot be told.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { read } from './documents.mjs';
+import { sources } from './files.mjs';
 import { explained, written } from './messages.mjs';
 import { violations, withDefaults } from './rules.mjs';
 import { choose, isKnown, load } from './schemas.mjs';
@@ -57,7 +58,7 @@ function judgeKind(schema, claims) {
   const errors = schemaErrors(schema, values);
   return claims.map((claim, index) =>
     errors[index].length > 0
-      ? errors[index].map((error) => explained(error, schema))
+      ? explained(errors[index], schema, values[index])
       : violations(schema, values[index]),
   );
 }
@@ -77,18 +78,26 @@ function judge(known, claims) {
   return claims.map((claim) => problems.get(claim));
 }
 
-function main([schemas, ...files]) {
+function main([schemas, ...places]) {
   let known;
   let contents;
   try {
     known = load(schemas);
-    contents = files.map((file) => read(file, (apiVersion, kind) => isKnown(known, apiVersion, kind)));
+    const isClaim = (apiVersion, kind) => isKnown(known, apiVersion, kind);
+    contents = sources(places).map((source) => ({ ...read(source, isClaim), folder: source.folder }));
   } catch (error) {
     console.error(`validate-claim: ${error.message}`);
     return 2;
   }
   const claims = contents.flatMap((content) => content.claims);
   let wrong = 0;
+  for (const folder of new Set(contents.map((content) => content.folder))) {
+    const below = contents.filter((content) => content.folder === folder);
+    if (folder && below.every(({ claims, problems }) => claims.length === 0 && problems.length === 0)) {
+      console.error(`${folder}: no claim in this folder`);
+      wrong += 1;
+    }
+  }
   for (const { file, line, message } of contents.flatMap((content) => content.problems)) {
     console.error(`${file}:${line}: ${message}`);
     wrong += 1;

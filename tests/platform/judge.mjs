@@ -24,7 +24,7 @@ const verdicts = cases.map(({ schema: index, claim }) => {
   const value = withDefaults(schema, claim);
   const problems = validate(value)
     ? violations(schema, value)
-    : validate.errors.map((error) => explained(error, schema));
+    : explained(validate.errors, schema, value);
   return problems.map(({ path, message }) => `${written(path)}: ${message}`);
 });
 console.log(JSON.stringify(verdicts));
