@@ -157,19 +157,21 @@ def _container(claim: Manifest, name: str) -> Manifest:
 
 
 def _env(spec: Manifest) -> list[Manifest]:
-    """Return the variables in the order in which they may name each other: platform, Secrets, plain values."""
+    """Return the variables in the order in which they may name each other: Secrets, platform, plain values."""
     nats = spec["nats"]
-    env: list[Manifest] = [
-        {"name": "NATS_URL", "value": nats.get("url", NATS_URL)},
-        {"name": "NATS_STREAM_NAME", "value": nats["stream"]},
-        {"name": "NATS_CONSUMER_GROUP", "value": nats["consumer"]},
-    ]
-    if "credentialsSecretRef" in nats:
-        env.append({"name": "NATS_CREDENTIALS_FILE", "value": f"{CREDENTIALS_FOLDER}/nats.creds"})
+    env: list[Manifest] = []
     for secret in spec.get("secretRefs", []):
         for key in secret.get("env", []):
             source = {"secretKeyRef": {"name": secret["name"], "key": key["secretKey"]}}
             env.append({"name": key["envName"], "valueFrom": source})
+    env += [
+        {"name": "NATS_URL", "value": nats.get("url", NATS_URL)},
+        # A kubelet reads $$ as $, and $(NAME) as a variable; the scaler does not.
+        {"name": "NATS_STREAM_NAME", "value": nats["stream"].replace("$", "$$")},
+        {"name": "NATS_CONSUMER_GROUP", "value": nats["consumer"].replace("$", "$$")},
+    ]
+    if "credentialsSecretRef" in nats:
+        env.append({"name": "NATS_CREDENTIALS_FILE", "value": f"{CREDENTIALS_FOLDER}/nats.creds"})
     return [*env, *({"name": entry["name"], "value": entry["value"]} for entry in spec.get("env", []))]
 
 
