@@ -15,6 +15,9 @@ from typing import Final
 
 MAIN: Final = "main"
 TEARDOWN: Final = "teardown"
+#: An eighth WorkflowTemplate that no task of the worker refers to, with the templates that the seven share.
+SHARED: Final = "claim-steps"
+SHARED_ENTRIES: Final = ("guard-claim", "check-appcontainer")
 
 
 @dataclass(frozen=True, slots=True)

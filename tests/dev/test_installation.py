@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from contracts.templates import MAIN, TEARDOWN, TEMPLATES
+from contracts.templates import MAIN, SHARED, TEARDOWN, TEMPLATES
 from tools import dev_manifests
 from worker.dev import installation
 from worker.dev.argo.client import ApiAnswerError, ApiClient
@@ -22,9 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_all_templates_claims_and_their_rights_are_shipped() -> None:
     found = installation.shipped()
     templates = {one["metadata"]["name"]: one for one in found if one["kind"] == "WorkflowTemplate"}
-    assert templates.keys() == TEMPLATES.keys()
-    for template in templates.values():
-        assert {entry["name"] for entry in template["spec"]["templates"]} >= {MAIN, TEARDOWN}
+    assert templates.keys() == {*TEMPLATES, SHARED}
+    for name in TEMPLATES:
+        assert {entry["name"] for entry in templates[name]["spec"]["templates"]} >= {MAIN, TEARDOWN}
     kinds = {one["spec"]["names"]["kind"] for one in found if one["kind"] == "CustomResourceDefinition"}
     assert kinds >= {claim for template in TEMPLATES.values() for claim in template.claims}
     assert [one["metadata"]["name"] for one in found if one["kind"] == "ServiceAccount"] == ["platform-workflows"]

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "platform" / "05-workflows" / "templates").glob("*.yaml"))
 TEMPLATES: dict[str, dict[str, Any]] = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in FILES}
-#: What the AppContainer's look-up yields where there is none.
-NOTHING = {"found": "", "owner_hash": ""}
 
 
 def entry(template: str, name: str) -> dict[str, Any] | None:
@@ -37,13 +35,13 @@ class Rehearsal:
     """What came of one task.
 
     Attributes:
-        answers: outputs of reading steps by name, beside or in place of made-up ones.
+        owners: hash of the owner by kind, of claims that are there before the task begins.
         failing: kinds whose waiting steps fail.
         steps: action, flags, conditions and manifest of each step, in the order in which they were carried out.
         names: names of the nodes that ran, the task's own first.
     """
 
-    answers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    owners: Mapping[str, str] = field(default_factory=dict)
     failing: frozenset[str] = frozenset()
     steps: list[dict[str, Any]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
@@ -57,10 +55,16 @@ class Rehearsal:
         resource["object"] = yaml.safe_load(resource.get("manifest") or "null")
         resource["step"] = template["name"]
         self.steps.append(resource)
-        if resource.get("successCondition") and resource["object"]["kind"] in self.failing:
+        kind = (resource["object"] or {}).get("kind", "")
+        if resource.get("successCondition") and kind in self.failing:
             raise StepFailedError("Pod was active on the node longer than the specified deadline")
+        if resource.get("failureCondition"):
+            raise StepFailedError(f"failure condition '{resource['failureCondition']}' evaluated true")
         listed = (template.get("outputs") or {}).get("parameters") or ()
-        return {one["name"]: self.answers.get(one["name"], f"some-{one['name']}") for one in listed}
+        known = {"found": "", "owner_hash": ""}
+        if kind in self.owners:
+            known = {"found": resource["object"]["metadata"]["name"], "owner_hash": self.owners[kind]}
+        return {one["name"]: known.get(one["name"], f"some-{one['name']}") for one in listed}
 
     def objects(self, kind: str) -> list[dict[str, Any]]:
         """Return the objects of a kind that were really applied."""

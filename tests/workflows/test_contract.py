@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contracts.components import PROPERTIES
-from contracts.templates import MAIN, TEARDOWN, TEMPLATES
+from contracts.templates import MAIN, SHARED, SHARED_ENTRIES, TEARDOWN, TEMPLATES
 from tests.workflows import rehearsal
 from tests.workflows.library import PROVIDED, inputs_of, parameters, tasks_of, template_of
 from worker.domain.classify import TYPES
@@ -21,10 +21,29 @@ def entry(name: str, which: str) -> dict[str, Any]:
     return found
 
 
-def test_there_is_a_file_for_each_template_of_the_contract() -> None:
+def test_there_is_a_file_for_each_template_of_the_contract_and_one_for_what_they_share() -> None:
     assert {name: body["metadata"]["name"] for name, body in rehearsal.TEMPLATES.items()} == {
-        one: one for one in TEMPLATES
+        one: one for one in [*TEMPLATES, SHARED]
     }
+
+
+def test_what_they_share_can_neither_be_submitted_nor_be_mistaken_for_one_of_them() -> None:
+    shared = rehearsal.TEMPLATES[SHARED]["spec"]
+    assert shared.keys() == {"templates"}
+    listed = {one["name"] for one in shared["templates"]}
+    assert not listed & {MAIN, TEARDOWN}
+    assert set(SHARED_ENTRIES) <= listed
+
+
+def test_nothing_else_is_referred_to() -> None:
+    referred = {
+        (task["templateRef"]["name"], task["templateRef"]["template"])
+        for body in rehearsal.TEMPLATES.values()
+        for template in body["spec"]["templates"]
+        for task in template.get("dag", {}).get("tasks", ())
+        if "templateRef" in task
+    }
+    assert referred == {(SHARED, one) for one in SHARED_ENTRIES}
 
 
 @pytest.mark.parametrize("which", ENTRIES)
@@ -43,7 +62,8 @@ def test_outputs_are_those_of_the_contract(name: str) -> None:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_claims_are_those_of_the_contract(name: str) -> None:
-    text = next(path for path in rehearsal.FILES if path.stem == name).read_text(encoding="utf-8")
+    files = {path.stem: path.read_text(encoding="utf-8") for path in rehearsal.FILES}
+    text = files[name] + (files[SHARED] if "template: check-appcontainer}" in files[name] else "")
     claims = {word for one in TEMPLATES.values() for word in one.claims}
     assert {claim for claim in claims if f"kind: {claim}\n" in text} == set(TEMPLATES[name].claims)
 

@@ -11,11 +11,13 @@ import pytest
 from contracts.components import PROPERTIES
 from contracts.templates import MAIN, TEARDOWN, TEMPLATES
 from tests.workflows.library import PROVIDED, inputs_of, parameters, template_of
-from tests.workflows.rehearsal import NOTHING, Rehearsal, rehearse
+from tests.workflows.rehearsal import Rehearsal, rehearse
 
 OWNER = "default/shop/shop"
 HASH = sha256(OWNER.encode()).hexdigest()[:16]
 GENERATION = "1-1-0123456789"
+#: Types that become an ApplicationClaim.
+SERVICES = ("webservice", "webservice-k8s", "rasa-chatbot", "graphql-gateway", "identity-service")
 CASES = [(kind, example, inputs) for kind in PROPERTIES for example, inputs in inputs_of(kind)]
 
 
@@ -113,38 +115,43 @@ async def test_without_a_language_there_is_no_repository_and_no_appcontainer() -
 
 
 @pytest.mark.parametrize("owner_hash", ["", "0123456789abcdef"])
-@pytest.mark.parametrize("kind", ["webservice", "rasa-chatbot"])
+@pytest.mark.parametrize("kind", ["webservice", "rasa-chatbot", "graphql-gateway", "identity-service"])
 async def test_an_appcontainer_of_another_owner_is_not_written(kind: str, owner_hash: str) -> None:
     inputs = {"language": "python"} if kind == "webservice" else {}
-
-    class Foreign(Rehearsal):
-        async def execute(self, template: dict[str, Any], _namespace: str) -> dict[str, str]:
-            found = await super().execute(template, _namespace)
-            if template["name"] == "refuse-foreign-appcontainer":
-                from worker.dev.argo.resource_step import StepFailedError
-
-                assert template["resource"]["flags"] == ["--dry-run=server"]
-                raise StepFailedError('appcontainerclaims.platform.example.org "shop-repo" already exists')
-            return found
-
-    rehearsal = Foreign({"found": "shop-repo", "owner_hash": owner_hash})
+    rehearsal = Rehearsal({"AppContainerClaim": owner_hash})
     found = await rehearse(template_of(kind), MAIN, parameters(kind, inputs), rehearsal)
     assert found.phase == "Failed"
-    assert found.objects("AppContainerClaim") == found.objects("ApplicationClaim") == []
-    assert [step["action"] for step in found.steps] == ["get", "create"]
+    assert {step["action"] for step in found.steps} == {"get"}
+    assert found.steps[-1]["step"] == "name-owner"
 
 
-async def test_the_own_appcontainer_is_written_again() -> None:
-    known = Rehearsal({"found": "shop-repo", "owner_hash": HASH})
-    found = await rehearse("pattern2-compositional-workflow", MAIN, parameters("identity-service", {}), known)
-    assert found.phase == "Succeeded"
-    assert [one["metadata"]["name"] for one in found.objects("AppContainerClaim")] == ["shop-repo"]
+@pytest.mark.parametrize("owner_hash", ["", "0123456789abcdef"])
+@pytest.mark.parametrize("kind", PROPERTIES)
+async def test_a_claim_of_another_owner_is_not_written(kind: str, owner_hash: str) -> None:
+    """By the worker names carry the owner's hash; by hand any name may be given."""
+    own = "GraphQLPlatformClaim" if kind == "graphql-platform" else TEMPLATES[template_of(kind)].claims[-1]
+    own = "ApplicationClaim" if kind in SERVICES else own
+    sent = parameters(kind, {}) | {"claim_name": "somebody-elses"}
+    found = await rehearse(template_of(kind), MAIN, sent, Rehearsal({own: owner_hash}))
+    assert found.phase == "Failed"
+    assert [step["step"] for step in found.steps] == ["look-up-claim", "refuse-foreign-claim", "name-owner"]
+    metadata = {"name": "somebody-elses", "namespace": "shop"}
+    assert all(step["object"]["metadata"] == metadata and step["object"]["kind"] == own for step in found.steps)
+
+
+@pytest.mark.parametrize("kind", PROPERTIES)
+async def test_an_own_claim_is_written_again(kind: str) -> None:
+    known = dict.fromkeys((claim for template in TEMPLATES.values() for claim in template.claims), HASH)
+    found = await rehearse(template_of(kind), MAIN, parameters(kind, {}), Rehearsal(known))
+    assert (found.phase, found.message) == ("Succeeded", "")
+    assert "apply" in {step["action"] for step in found.steps}
+    assert "refuse-foreign-claim" not in {step["step"] for step in found.steps}
 
 
 @pytest.mark.parametrize("kind", PROPERTIES)
 async def test_a_claim_that_does_not_become_ready_fails_with_its_own_message(kind: str) -> None:
     claims = TEMPLATES[template_of(kind)].claims
-    failing = Rehearsal(NOTHING | {"reason": "no node has 500 GiB"}, frozenset(claims))
+    failing = Rehearsal(failing=frozenset(claims))
     found = await rehearse(template_of(kind), MAIN, parameters(kind, {}), failing)
     assert found.phase == "Failed"
     assert "explain-failure" in found.names

@@ -18,6 +18,7 @@ KINDS = ("Workflow", "WorkflowTemplate")
 #: Every rule, with what would happen without it.
 RULES = {
     "action": "an action that kubectl does not know fails when the step runs",
+    "apply-without-guard": "an object of another owner would be written over",
     "covered-failure": "a run succeeds although what it waited for has failed",
     "deadline": "a step that waits for ever holds its run, and the mutex of its application",
     "decoded-value": "an escape that is decoded in an expression opens a tag, which the next pass expands",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tools.workflow_lint import graph, placeholders, references, shape, steps
+from tools.workflow_lint import graph, guards, placeholders, references, shape, steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,4 +24,5 @@ def lint(documents: Sequence[Document]) -> list[Finding]:
         found += references.check(document, library)
         found += placeholders.check(document, library)
         found += steps.check(document)
+        found += guards.check(document)
     return sorted(set(found))

@@ -32,7 +32,8 @@ def _has(owner: Document, reference: Mapping[str, object]) -> bool:
 def check(document: Document, library: Mapping[str, Document]) -> Iterator[Finding]:
     """Yield what is wrong with the calls of a document."""
     entry = document.spec.get("entrypoint")
-    if entry not in document.templates:
+    shared = entry is None and document.kind == "WorkflowTemplate"  # only others begin in it
+    if entry not in document.templates and not shared:
         yield document.finding("$.spec.entrypoint", "unknown-template", f"there is no template {entry!r} to begin with")
     for name, template in document.templates.items():
         place = f"$.spec.templates[{name}]"

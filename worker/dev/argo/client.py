@@ -137,14 +137,22 @@ class ApiClient:
             answer: Json = json.loads(raw)
             return answer
 
-    async def watch(self, path: str, revision: str) -> AsyncIterator[Mapping[str, Any]]:
+    async def watch(
+        self, path: str, revision: str, selection: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Mapping[str, Any]]:
         """Yield the events of one watch from a resourceVersion on, until the server ends it.
+
+        Args:
+            path: of the collection.
+            revision: resourceVersion of the list that the events follow.
+            selection: query that selects objects; all of the collection without it.
 
         Raises:
             ApiAnswerError: the watch is refused, or ends with an ERROR event (410: list again).
             aiohttp.ClientError: the connection broke.
         """
         query = {
+            **(selection or {}),
             "watch": "1",
             "resourceVersion": revision,
             "allowWatchBookmarks": "true",

@@ -21,6 +21,7 @@ from worker.dev.argo.operation import COMPLETED_LABEL, PHASE_LABEL, Operation, m
 from worker.dev.argo.runner import ContractRunner, TaskCall, TaskResult, TaskRunner
 from worker.dev.argo.templates import Templates
 from worker.dev.argo.work_queue import WorkQueue
+from worker.dev.endings import end_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -100,10 +101,12 @@ class ArgoController:
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
-        self._spawn(self._workflow_templates.run())
-        await self._workflow_templates.synced.wait()
-        self._spawn(self._workflows.run())
-        await self._workflows.synced.wait()
+        try:
+            self._keep(await self._workflow_templates.start())
+            self._keep(await self._workflows.start())
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         for _ in range(self._workers):
             self._spawn(self._work())
         return self
@@ -120,10 +123,12 @@ class ArgoController:
             background.cancel()
         # The client first: it aborts connections in use and waits for them, which cancelled requests would not do.
         await self._client.__aexit__(kind, error, trace)
-        await asyncio.gather(*running, *self._background, return_exceptions=True)
+        await end_tasks([*running, *self._background])
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+        self._keep(asyncio.create_task(work))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
@@ -186,6 +191,8 @@ class ArgoController:
                 _log.debug("status of a Workflow could not be written and is tried again: %s", error)
                 delay = _RETRY_DELAY * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
                 asyncio.get_running_loop().call_later(delay, self._queue.add, uid)
+            except Exception:  # noqa: BLE001 - the other Workflows are still to be operated on
+                _log.exception("a Workflow could not be operated on; it stays as it is until it changes")
             finally:
                 self._queue.done(uid)
 

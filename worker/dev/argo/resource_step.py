@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from worker.dev.argo.nodes import Json
 
-_NOT_FOUND = 404
+_FORBIDDEN, _NOT_FOUND, _GONE = 403, 404, 410
 _PATCHES = {
     "json": "application/json-patch+json",
     "merge": "application/merge-patch+json",
@@ -164,12 +164,26 @@ class ResourceSteps:
             if error.code == _NOT_FOUND:
                 return
             raise
-        uid = (found.get("details") or found.get("metadata") or {}).get("uid")
-        while wait:
-            left = await self._get(place, missing_ok=True)
-            if left is None or left["metadata"]["uid"] != uid:
-                return
-            await asyncio.sleep(self.interval)
+        if wait:
+            await self._gone(place, (found.get("details") or found.get("metadata") or {}).get("uid"))
+
+    async def _gone(self, place: Place, uid: str | None) -> None:
+        """Wait until an object is gone as kubectl does: by list and watch, and not at all for want of a right."""
+        selection = {"fieldSelector": f"metadata.name={place.name}"}
+        while True:
+            try:
+                listed = await self.client.call("GET", place.collection, query=selection)
+                if all(one["metadata"]["uid"] != uid for one in listed["items"]):
+                    return
+                revision = str(listed["metadata"]["resourceVersion"])
+                async for event in self.client.watch(place.collection, revision, selection):
+                    if event["type"] == "DELETED" and event["object"]["metadata"]["uid"] == uid:
+                        return
+            except ApiAnswerError as error:
+                if error.code == _FORBIDDEN:
+                    return
+                if error.code != _GONE:
+                    raise
 
     async def _wait(self, resource: Json, place: Place | None) -> None:
         """Wait for the conditions; what was not found (``get --ignore-not-found``) never has any field."""

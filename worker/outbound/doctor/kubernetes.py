@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from contracts.templates import TEMPLATES
+from contracts.templates import SHARED, SHARED_ENTRIES, TEMPLATES
 from worker.domain.classify import TYPES
 from worker.errors import Unavailable
 from worker.outbound.doctor.cluster import Cluster, UnreadableError, condition
@@ -87,6 +87,7 @@ def _checks(cluster: Cluster, examined: Examination) -> Iterator[tuple[str, str,
         yield "claims", api.composition, _composition(cluster, api)
     for name in TEMPLATES:
         yield "templates", name, _template(cluster, namespace, name)
+    yield "templates", SHARED, _shared_template(cluster, namespace)
     for account in wanted.accounts:
         name = examined.account(account)
         yield "accounts", name, _account(cluster, namespace, name, account)
@@ -183,9 +184,23 @@ async def _composition(cluster: Cluster, api: Api) -> Finding:
     return ok("claims", api.composition, f"composes {found['spec']['compositeTypeRef']['kind']}")
 
 
+async def _installed_template(cluster: Cluster, namespace: str, name: str) -> dict[str, Any] | None:
+    return await cluster.get("apis", "argoproj.io", "v1alpha1", "namespaces", namespace, "workflowtemplates", name)
+
+
+async def _shared_template(cluster: Cluster, namespace: str) -> Finding:
+    found = await _installed_template(cluster, namespace, SHARED)
+    if found is None:
+        return failed("templates", SHARED, f"namespace {namespace} does not have it", _TEMPLATES_FIX)
+    there = {one.get("name") for one in found.get("spec", {}).get("templates") or []}
+    lacking = [entry for entry in SHARED_ENTRIES if entry not in there]
+    if lacking:
+        return failed("templates", SHARED, f"it has no entry {', '.join(lacking)}", _TEMPLATES_FIX)
+    return ok("templates", SHARED, "has what the other templates share")
+
+
 async def _template(cluster: Cluster, namespace: str, name: str) -> Finding:
-    path = ("apis", "argoproj.io", "v1alpha1", "namespaces", namespace, "workflowtemplates", name)
-    found = await cluster.get(*path)
+    found = await _installed_template(cluster, namespace, name)
     if found is None:
         return failed("templates", name, f"namespace {namespace} does not have it", _TEMPLATES_FIX)
     wrong = differences(found, TEMPLATES[name])
