@@ -15,6 +15,8 @@ from pathlib import Path
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 COLUMNS = 150
+#: Seconds that it may take; 13 on a machine with nothing else to do.
+_PATIENCE = 600
 _BLOCK = re.compile(r"(?<=<!-- output: make demo -->\n```text\n).*?(?=```\n<!-- end output -->)", re.DOTALL)
 #: Lines of progress that are shown before the result.
 _PROGRESS, _WIDTH = 6, 119
@@ -27,15 +29,26 @@ def run() -> str:
     """Run the demo; return what README.md shows of it.
 
     Raises:
-        RuntimeError: It ended badly.
+        RuntimeError: It ended badly, or not in time.
     """
     environment = {**os.environ, "COLUMNS": str(COLUMNS), "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
     command = [sys.executable, "-m", "worker", "demo"]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, env=environment)
-    if done.returncode:
-        raise RuntimeError(f"the demo ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-    progress = [line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…" for line in done.stderr.splitlines()]
-    result = [line.rstrip() for line in done.stdout.splitlines()]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, encoding="utf-8", env=environment) as demo:
+        try:
+            shown, told = demo.communicate(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            demo.terminate()  # it takes its servers with it
+            try:
+                shown, told = demo.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                demo.kill()
+                shown, told = demo.communicate()
+            raise RuntimeError(f"the demo did not end within {_PATIENCE} s:\n{shown}\n{told}") from None
+    if demo.returncode:
+        raise RuntimeError(f"the demo ended with {demo.returncode}:\n{shown}\n{told}")
+    progress = [line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…" for line in told.splitlines()]
+    result = [line.rstrip() for line in shown.splitlines()]
     return "\n".join([*progress[:_PROGRESS], "…", *result]) + "\n"
 
 

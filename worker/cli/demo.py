@@ -43,6 +43,7 @@ def command(
     from worker.cli.demo_run import DemoError, run_demo  # noqa: PLC0415 - everything that --help need not load
     from worker.cli.demo_view import live, show_outcome  # noqa: PLC0415
     from worker.dev.demo_scenario import SHIPPED, ScenarioError, failure, load  # noqa: PLC0415
+    from worker.dev.environment import KubernetesUnusable  # noqa: PLC0415
     from worker.dev.installation import ManifestsError  # noqa: PLC0415
     from worker.dev.nats_server import NatsServerError  # noqa: PLC0415
     from worker.dev.process import WorkerDidNotStart  # noqa: PLC0415
@@ -56,6 +57,8 @@ def command(
             outcome = asyncio.run(run_demo(chosen, show, kubeconfig=kubeconfig, templates=templates))
     except asyncio.CancelledError:
         raise click.exceptions.Exit(Exit.INTERRUPTED) from None
+    except KubernetesUnusable as error:
+        raise CliError(Exit.UNAVAILABLE, str(error)) from error
     except (DemoError, ManifestsError, NatsServerError, WorkerDidNotStart) as error:
         raise CliError(Exit.FAILED, str(error)) from error
     if output != TABLE:

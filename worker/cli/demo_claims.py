@@ -5,14 +5,15 @@ Watched from before the first event, since a claim may be gone again when the de
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from contracts.templates import TEMPLATES
 from worker.dev.argo.informer import Informer
+from worker.dev.endings import end_tasks
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Mapping
     from types import TracebackType
 
@@ -118,16 +119,13 @@ class ClaimWatch:
                 version = next(one["name"] for one in spec["versions"] if one["storage"])
                 path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
                 informer = Informer(self.client, path, replace=self._replace, put=self._put, remove=self._remove)
-                self._tasks.append(asyncio.create_task(informer.run()))
-                await informer.synced.wait()
+                self._tasks.append(await informer.start())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
 
     def of(self, application: str) -> list[Claim]:
         """Return copies of an application's claims, in the order in which they were made."""

@@ -55,14 +55,58 @@ def command(
     Argo is simulated, and executes the WorkflowTemplates; so is the provider that makes claims ready. The annotation
     platform.io/simulate-failure of a claim lets it fail, with the annotation's text as the reason.
     """
-    from worker.dev.installation import ManifestsError  # noqa: PLC0415 - servers that --help need not load
+    from worker.dev.environment import KubernetesUnusable  # noqa: PLC0415 - servers that --help need not load
+    from worker.dev.installation import ManifestsError  # noqa: PLC0415
     from worker.dev.nats_server import NatsServerError  # noqa: PLC0415
     from worker.dev.process import WorkerDidNotStart  # noqa: PLC0415
 
+    _refuse_taken("--nats-port", nats_port)
+    _refuse_taken("--http-port", http_port)
     try:
         asyncio.run(_serve(kubeconfig, nats_port, http_port, claim_seconds, templates, output, logs=logs))
+    except asyncio.CancelledError:
+        raise click.exceptions.Exit(Exit.INTERRUPTED) from None
+    except KubernetesUnusable as error:
+        raise CliError(Exit.UNAVAILABLE, str(error)) from error
     except (ManifestsError, NatsServerError, WorkerDidNotStart) as error:
         raise CliError(Exit.FAILED, str(error)) from error
+
+
+def _refuse_taken(option: str, port: int | None) -> None:
+    from worker.dev.loopback import LOOPBACK, is_free  # noqa: PLC0415 - as above
+
+    if port is not None and not is_free(port):
+        raise CliError(
+            Exit.INVALID,
+            f"{option} {port}: somebody listens on {LOOPBACK}:{port} already",
+            "end that program, or leave the option out, which takes a free port",
+        )
+
+
+class _Interrupts:
+    """Ctrl-C and SIGTERM: they set ``stopped`` once everything is up; before that, and a second time, they cancel.
+
+    So neither a server that does not come up nor one that does not go down can keep the terminal.
+    """
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - this is made in one
+        self._task = task
+        self._up = False
+        self.stopped = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._interrupt)
+
+    def up(self) -> None:
+        """From now on there is something to be stopped in order."""
+        self._up = True
+
+    def _interrupt(self) -> None:
+        if self._up and not self.stopped.is_set():
+            self.stopped.set()
+        else:
+            self._task.cancel()
 
 
 async def _serve(
@@ -82,9 +126,8 @@ async def _serve(
     from worker.outbound.installation import apply_streams, declared_streams  # noqa: PLC0415
     from worker.settings import Settings  # noqa: PLC0415
 
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    interrupts = _Interrupts()
+    note("starting the servers …")
     servers_of = environment(
         kubeconfig=kubeconfig, nats_port=nats_port, claim_seconds=claim_seconds, templates=templates
     )
@@ -97,13 +140,14 @@ async def _serve(
         note("starting the worker …")
         async with worker_process(variables, port, servers.folder / "worker.log") as worker:
             _print_addresses(servers, worker, output)
-            waits: list[Coroutine[Any, Any, object]] = [stopped.wait(), worker.process.wait()]
+            interrupts.up()
+            waits: list[Coroutine[Any, Any, object]] = [interrupts.stopped.wait(), worker.process.wait()]
             waiting = [asyncio.create_task(one) for one in [*waits, *([_follow(worker.log)] if logs else [])]]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
-            if not stopped.is_set():
+            if not interrupts.stopped.is_set():
                 ended = f"the worker ended with code {worker.process.returncode}"
                 raise CliError(Exit.FAILED, ended, f"its log ends:\n{worker.log_tail()}")
             note("stopping …")

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
+import yaml
+
 from worker.dev import installation
 from worker.dev.argo import ArgoController, TemplateRunner
-from worker.dev.argo.client import ApiClient
+from worker.dev.argo.client import ApiAnswerError, ApiClient
+from worker.dev.argo.informer import NotListedError
 from worker.dev.kubernetes.kubeconfig import write
 from worker.dev.kubernetes.server import KubernetesApi
 from worker.dev.nats_server import EmbeddedNats
@@ -24,6 +28,12 @@ from worker.dev.provider import SimulatedProvider
 from worker.settings import Settings
 
 _ARGO = "argo"
+#: What an API server, or the file that says where it is, can be wrong with.
+_UNUSABLE = (ApiAnswerError, NotListedError, aiohttp.ClientError, OSError, ValueError, yaml.YAMLError)
+
+
+class KubernetesUnusable(RuntimeError):
+    """The Kubernetes API cannot be used; the text says of which kubeconfig, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,7 @@ async def environment(
     Raises:
         NatsServerError: The NATS server did not start.
         ManifestsError: Templates or claims were not found, or were refused.
+        KubernetesUnusable: The kubeconfig leads to no API that does what is needed.
     """
     folder = Path(tempfile.mkdtemp(prefix="platform-worker-"))
     async with AsyncExitStack() as stack:
@@ -91,9 +102,22 @@ async def environment(
             write(kubeconfig, api.kubeconfig())
         provider = None
         if simulate if simulate is not None else api is not None:
-            await _install(kubeconfig, templates, bare=api is None)
-            provider = await _simulate(stack, kubeconfig, claim_seconds, deadline)
+            with _explained(kubeconfig):
+                await _install(kubeconfig, templates, bare=api is None)
+                provider = await _simulate(stack, kubeconfig, claim_seconds, deadline)
         yield Environment(folder, nats.url, kubeconfig, api, provider)
+
+
+@contextmanager
+def _explained(kubeconfig: Path) -> Iterator[None]:
+    """Say of what an API answers, or does not, which kubeconfig it is about."""
+    try:
+        yield
+    except _UNUSABLE as error:
+        why = error.said if isinstance(error, ApiAnswerError) else str(error) or type(error).__name__
+        raise KubernetesUnusable(
+            f"the Kubernetes API of {kubeconfig} cannot be used: {why}; check the file, and that its cluster runs"
+        ) from error
 
 
 async def _install(kubeconfig: Path, templates: Path | None, *, bare: bool) -> None:

@@ -16,6 +16,17 @@ _RANGE = range(20_000, 32_000)
 _choose = random.SystemRandom()
 
 
+def is_free(port: int) -> bool:
+    """Return whether a server could listen on a TCP port of loopback now."""
+    with socket.socket() as candidate:
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            candidate.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
 def free_port() -> int:
     """Return a TCP port on loopback that nobody listens on now.
 
@@ -25,11 +36,6 @@ def free_port() -> int:
         OSError: no free port was found in 200 tries.
     """
     for port in _choose.sample(_RANGE, 200):
-        with socket.socket() as candidate:
-            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                candidate.bind((LOOPBACK, port))
-            except OSError:
-                continue
+        if is_free(port):
             return port
     raise OSError(f"no free TCP port on {LOOPBACK} between {_RANGE.start} and {_RANGE.stop - 1}: stop local servers")

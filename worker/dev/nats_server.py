@@ -146,16 +146,13 @@ class EmbeddedNats:
         process = self._process
         if process is None:
             return
-        if process.poll() is None:
-            process.terminate()
-            deadline = time.monotonic() + grace
-            while process.poll() is None:
-                if time.monotonic() > deadline:
-                    process.kill()
-                    process.wait()
-                    break
+        process.terminate()
+        deadline = time.monotonic() + grace
+        try:
+            while process.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(_POLL)
-        self._process = None
+        finally:
+            self._kill()  # harmless if it has ended; also when nobody wants to wait any longer
 
     async def close(self) -> None:
         """Stop the process and delete the folder, if the server made it."""

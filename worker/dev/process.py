@@ -112,3 +112,6 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
+    finally:
+        if process.returncode is None:  # cancelled while it was waited for: nobody is to wait for it any more
+            process.kill()

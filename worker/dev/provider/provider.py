@@ -12,6 +12,7 @@ import aiohttp
 from worker.dev.argo.client import ApiAnswerError, ApiClient
 from worker.dev.argo.informer import Informer
 from worker.dev.argo.nodes import now
+from worker.dev.endings import end_tasks
 from worker.dev.provider.kinds import KINDS, Json, Provision, provision
 
 if TYPE_CHECKING:
@@ -52,11 +53,15 @@ class SimulatedProvider:
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
-        for definition in (await self._client.call("GET", _DEFINITIONS))["items"]:
-            spec = definition["spec"]
-            if spec["names"]["kind"] in KINDS and spec["scope"] == "Namespaced":
-                version = next(one["name"] for one in spec["versions"] if one["storage"])
-                await self._watch(f"/apis/{spec['group']}/{version}", spec["names"]["plural"])
+        try:
+            for definition in (await self._client.call("GET", _DEFINITIONS))["items"]:
+                spec = definition["spec"]
+                if spec["names"]["kind"] in KINDS and spec["scope"] == "Namespaced":
+                    version = next(one["name"] for one in spec["versions"] if one["storage"])
+                    await self._watch(f"/apis/{spec['group']}/{version}", spec["names"]["plural"])
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(
@@ -66,7 +71,7 @@ class SimulatedProvider:
         for task in tasks:
             task.cancel()
         await self._client.__aexit__(kind, error, trace)
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
 
     async def _watch(self, group: str, plural: str) -> None:
         def put_all(listed: list[Json]) -> None:
@@ -80,8 +85,7 @@ class SimulatedProvider:
             put=lambda claim: self._put(group, plural, claim),
             remove=self._removed,
         )
-        self._watching.append(asyncio.create_task(informer.run()))
-        await informer.synced.wait()
+        self._watching.append(await informer.start())
 
     def _put(self, group: str, plural: str, claim: Json) -> None:
         metadata = claim["metadata"]
@@ -114,6 +118,9 @@ class SimulatedProvider:
                 _log.warning("claim %s could not be provided and is tried again: %s", path, error)
             except (aiohttp.ClientError, TimeoutError) as error:
                 _log.debug("claim %s could not be provided and is tried again: %s", path, error)
+            except Exception:  # noqa: BLE001 - told where people see it, instead of at the end or never
+                _log.exception("claim %s cannot be provided: it stays unready until it changes", path)
+                return
             else:
                 return
             await asyncio.sleep(_AGAIN)
