@@ -133,7 +133,7 @@ check_package() {
 
 check_rights() {
     for kind in serviceaccounts services deployments.apps scaledobjects.keda.sh; do
-        for verb in create patch delete; do
+        for verb in get create patch delete; do
             if [ "$(kubectl --request-timeout=10s auth can-i "$verb" "$kind" --all-namespaces --as "$provider_account" 2>/dev/null)" != yes ]; then
                 missing 'provider-kubernetes has its rights' \
                     "it may not $verb $kind: kubectl apply -f platform/04-apis/prerequisites/provider-kubernetes.yaml"

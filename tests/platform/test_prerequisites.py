@@ -175,7 +175,7 @@ def test_from_an_empty_cluster_to_one_that_has_everything(cluster: Cluster) -> N
         "ProviderConfig kubernetes-provider exists",
         "provider-kubernetes has its rights",
     ]
-    assert "it may not create serviceaccounts" in broken.stdout
+    assert "it may not get serviceaccounts" in broken.stdout
 
 
 def test_without_a_cluster_it_says_so(cluster: Cluster, tmp_path: Path) -> None:
