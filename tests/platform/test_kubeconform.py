@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from tests.platform import goldens
 from tests.platform.goldens import Layout
-from tests.platform.openapi_schemas import LOCATION, closed, write_schemas
-from tests.support.control_plane import MissingBinariesError, binaries
+from tests.platform.kubeconform import with_schemas
+from tests.platform.openapi_schemas import closed
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from tests.platform.kubeconform import Kubeconform
     from tests.support.control_plane_api import ControlPlaneApi
 
 pytestmark = pytest.mark.cluster
 
 LAYOUT = Layout()
-DATA = LAYOUT.root.parents[1] / "tests" / "platform" / "data"
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 KINDS = [
     ("v1", "ServiceAccount"),
     ("v1", "Service"),
@@ -34,40 +28,9 @@ KINDS = [
 ]
 
 
-@dataclass(frozen=True)
-class Kubeconform:
-    """The program with the schemas of one API server."""
-
-    program: Path
-    schemas: Path
-
-    def judge(self, documents: list[dict[str, Any]]) -> tuple[int, dict[str, Any]]:
-        """Return the exit code and the report on some documents."""
-        result = subprocess.run(
-            [self.program, "-strict", "-summary", "-output", "json", "-schema-location", f"{self.schemas}/{LOCATION}"],
-            input=yaml.safe_dump_all(documents),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert result.stdout, result.stderr
-        return result.returncode, json.loads(result.stdout)
-
-
 @pytest.fixture(scope="module")
-def kubeconform(control_plane: ControlPlaneApi, tmp_path_factory: pytest.TempPathFactory) -> Kubeconform:
-    try:
-        program = binaries("kubeconform")["kubeconform"]
-    except MissingBinariesError as error:
-        pytest.fail(str(error), pytrace=False)
-    for path in sorted(DATA.glob("*.yaml")):
-        definition = yaml.safe_load(path.read_text(encoding="utf-8"))
-        definition["spec"].pop("conversion", None)  # by a webhook of the provider; only one version is used here
-        answer = control_plane.request("POST", CRDS, definition)
-        assert answer.status == 201 or answer.reason == "AlreadyExists", answer.message
-    folder = tmp_path_factory.mktemp("schemas")
-    write_schemas(control_plane, KINDS, folder)
-    return Kubeconform(program, folder)
+def kubeconform(vendored: ControlPlaneApi, tmp_path_factory: pytest.TempPathFactory) -> Kubeconform:
+    return with_schemas(vendored, KINDS, tmp_path_factory.mktemp("schemas"))
 
 
 def composed(name: str) -> list[dict[str, Any]]:
