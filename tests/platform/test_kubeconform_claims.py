@@ -42,7 +42,7 @@ OTHERS = {
     "snapscheduler.backube",
 }  # fmt: skip
 #: Compositions that own a pod's spec, which is created in a namespace that enforces `restricted` by tests of their own:
-#: test_applications_on_cluster.py, test_platform_claims_on_cluster.py. Of the others charts and operators make the pods.
+#: test_applications_on_cluster.py, test_platform_claims_on_cluster.py. Other pods are those of charts and operators.
 WITH_PODS = {"applicationclaims", "graphqlplatformclaims", "realtimeplatformclaims"}
 
 
