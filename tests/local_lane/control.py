@@ -48,7 +48,7 @@ def controller_manager(kubeconfig: Path, folder: Path, env: Mapping[str, str]) -
         f"--bind-address={LOOPBACK}",
         f"--secure-port={free_port()}",
         f"--controllers={','.join(CONTROLLERS)}",
-        "--horizontal-pod-autoscaler-sync-period=1s",
+        "--horizontal-pod-autoscaler-sync-period=500ms",
         "--horizontal-pod-autoscaler-initial-readiness-delay=1s",
         "--horizontal-pod-autoscaler-cpu-initialization-period=1s",
     ]

@@ -8,8 +8,8 @@
 # Applies examples/platform-worker-claim.yaml in its own namespace, argo, with the Role beside it, and takes it away again; a
 # claim that is there already is tested as it is, and stays. The messages ask for the removal of something that does not
 # exist: they change nothing, and leave one empty record and what the ledger says of them. The worker handles them faster than
-# anybody scales, so its consumer is paused until the pods are there. A pause ends by itself after TIMEOUT (600 s in a cluster,
-# where scaling takes minutes; 120 s locally), which also bounds each wait.
+# anybody scales, so its consumer is paused until the pods are there; the clock starts when the backlog stands. A pause ends by
+# itself after TIMEOUT (600 s in a cluster, where scaling takes minutes; 120 s locally), which also bounds each wait.
 # Needs what test-functional.sh needs, and NATS 2.11 or newer. --local needs the development environment and built tools.
 set -eu
 
@@ -19,10 +19,14 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
 # More than the lag of one pod: several.
 several=4
-paused='' watching=''
+pausing='' watching=''
 
 begin 'nats,controllers,keda' "$@"
-is_local || patience=${TIMEOUT:-600}
+if is_local; then
+    poll=${POLL:-0.2}
+else
+    patience=${TIMEOUT:-600}
+fi
 
 scaler() {
     kubectl get scaledobject "$worker-scaler" --namespace "$home" --output "jsonpath={$1}"
@@ -32,14 +36,37 @@ replicas() {
     kubectl get deployment "$worker" --namespace "$home" --output 'jsonpath={.spec.replicas}/{.status.readyReplicas}'
 }
 
-# pause SECONDS: 0 lets the consumer go on.
+# pause MESSAGES: holds the consumer until `go_on`, and tells when so many messages wait at it.
 pause() {
-    "$(dirname -- "$(command -v platform-worker)")/python" "$root/tests/platform/pause_consumer.py" "$stream" "$consumer" "$1"
+    "$(dirname -- "$(command -v platform-worker)")/python" "$root/tests/platform/pause_consumer.py" \
+        "$stream" "$consumer" "$patience" "$1" >"$work/pause" 2>&1 &
+    pausing=$!
+}
+
+# wait_for_word WORD: of what holds the consumer; it has to live for it.
+wait_for_word() {
+    poll_until "$patience" said_or_ended "$1" || :
+    grep -qx "$1" "$work/pause" || abort "consumer $consumer is not held ($1): $(cat "$work/pause")"
+}
+
+# shellcheck disable=SC2329 # awaited
+said_or_ended() {
+    grep -qx "$1" "$work/pause" || ! kill -0 "$pausing" 2>/dev/null
+}
+
+go_on() {
+    kill "$pausing" 2>/dev/null || :
+    wait "$pausing" || {
+        pausing=''
+        fail "consumer $consumer is paused for up to $patience s more: $(cat "$work/pause")"
+        return 0
+    }
+    pausing=''
 }
 
 # shellcheck disable=SC2329 # called by lib.sh at the end
 clean_up_first() {
-    [ -z "$paused" ] || pause 0 || fail "consumer $consumer is paused for up to $patience s more"
+    [ -z "$pausing" ] || go_on
     [ -z "$watching" ] || kill "$watching" 2>/dev/null
 }
 
@@ -77,6 +104,8 @@ note "$least to $most pods, one for every $threshold messages that wait at consu
 [ "$most" -ge "$several" ] || abort "maxReplicas is $most: too few for $several pods"
 began=$(date +%s)
 wait_until "$patience" 'nothing waits' no_lag
+# shellcheck disable=SC2034 # lag reads it
+metric=$(metric_name)
 wait_for_pods "$least"
 
 step 'a backlog'
@@ -92,18 +121,18 @@ while [ "$number" -lt "$count" ]; do
     printf ' "type": "io.platform.provisioning.removal.requested.v1", "datacontenttype": "application/json",'
     printf ' "data": {"name": "%s", "namespace": "%s", "reason": "test-autoscaling.sh"}}\n' "$run" "$home"
 done >"$work/events.yaml"
-pause "$patience" || abort "consumer $consumer could not be paused"
-paused=yes
-began=$(date +%s)
+pause "$count"
+wait_for_word paused
 platform-worker publish "$work/events.yaml" --watch --timeout "$patience" --output json >"$work/watched" 2>"$work/said" &
 watching=$!
+wait_for_word backlog
+began=$(date +%s)
 note "$count messages, so $wanted pods"
 wait_for_pods "$wanted"
 ok "KEDA sees a lag of $(lag), and does not scale beyond it"
 
 step 'its end'
-pause 0 || abort "consumer $consumer could not go on"
-paused=''
+go_on
 # Its exit code says that a message was superseded by the next, which is well: all are about the same thing.
 wait "$watching" || :
 expect_equal 'messages handled' "$count" "$(grep -cE '"outcome": "(unchanged|superseded)"' "$work/watched")"

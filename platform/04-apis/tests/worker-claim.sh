@@ -15,7 +15,7 @@
 worker_file=$examples/platform-worker-claim.yaml
 worker=platform-worker
 home=argo
-made_claim='' made_home='' forward=''
+made_claim='' made_home='' forward='' metric=''
 
 # Sets NATS_URL, if it is not set, to the forwarded port of the NATS service.
 reach_nats() {
@@ -74,13 +74,13 @@ answers() {
     fi
 }
 
-# The consumer's lag, as KEDA tells it to the autoscaler.
+# The consumer's lag, as KEDA tells it to the autoscaler. Who asks often sets $metric before.
 lag() {
-    kubectl get --raw "/apis/external.metrics.k8s.io/v1beta1/namespaces/$home/$(metric)?labelSelector=scaledobject.keda.sh%2Fname%3D$worker-scaler" |
+    kubectl get --raw "/apis/external.metrics.k8s.io/v1beta1/namespaces/$home/${metric:-$(metric_name)}?labelSelector=scaledobject.keda.sh%2Fname%3D$worker-scaler" |
         sed -n 's/.*"value":"\([0-9]*\)".*/\1/p'
 }
 
-metric() {
+metric_name() {
     kubectl get scaledobject "$worker-scaler" --namespace "$home" --output 'jsonpath={.status.externalMetricNames[0]}'
 }
 
