@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -9,16 +12,24 @@ import pytest
 import yaml
 
 from contracts import names
-from tests.outbound.clusters import VERBS
+from tests.outbound.clusters import VERBS, RealCluster, new_namespace, service_account
 from tests.platform import fixtures
+from worker.domain.observed import Listed, Seen
+from worker.errors import Misconfigured
+from worker.outbound.kubernetes_api import KubernetesWorkflows, workflows_path
+from worker.outbound.kubernetes_client import KubernetesAccess, KubernetesClient
+from worker.outbound.workflow_watch import WorkflowWatch
 from worker.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from tests.support.control_plane import ControlPlane
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces"
 _TIMEOUT = 10.0
+_PATIENCE = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +98,86 @@ def test_the_service_account_may_do_that_and_nothing_else(
     assert not any(may(verb, "workflows", "argoproj.io") for verb in ("delete", "deletecollection", "update"))
     assert not any(may(verb, resource) for verb in ("get", "list", "create") for resource in ("secrets", "pods"))
     assert not may("get", "workflows", "argoproj.io", where="default")
+
+
+# --- Each right is needed ---------------------------------------------------------------------------------------------
+
+WORKFLOW = (
+    b'{"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "run"},'
+    b' "spec": {"suspend": true, "workflowTemplateRef": {"name": "pattern1"}}}'
+)
+NEW = {
+    "apiVersion": "argoproj.io/v1alpha1",
+    "kind": "Workflow",
+    "metadata": {
+        "name": "new",
+        "labels": {names.Label.MANAGED_BY.value: names.MANAGED_BY, names.Label.INSTANCE.value: "default"},
+    },
+    "spec": {"suspend": True, "workflowTemplateRef": {"name": "pattern1"}},
+}
+
+
+async def observe(cluster: RealCluster, client: KubernetesClient, namespace: str, refused: Callable[[], bool]) -> None:
+    """Watch Workflows until a new one is seen or the worker said that it was refused."""
+
+    async def until_seen() -> None:
+        async for delta in WorkflowWatch(client, namespace, "default").deltas():
+            if isinstance(delta, Listed):
+                code, answer = await cluster.call("POST", workflows_path(namespace), NEW)
+                assert code == 201, answer
+            elif isinstance(delta, Seen) and delta.run.name == "new":
+                return
+
+    watching = asyncio.create_task(until_seen())
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            while not (refused() or watching.done()):  # noqa: ASYNC110 - a log record sets no event
+                await asyncio.sleep(0.02)
+        if watching.done():
+            watching.result()
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+
+
+@pytest.mark.parametrize("verb", VERBS)
+async def test_without_any_one_right_the_worker_is_refused_what_it_is_for(
+    control_plane: ControlPlane, caplog: pytest.LogCaptureFixture, verb: str
+) -> None:
+    cluster = RealCluster(control_plane)
+    namespace = await new_namespace(cluster)
+    others = [other for other in VERBS if other != verb]
+    token = await service_account(cluster, namespace, others)
+    await asyncio.to_thread(_wait_until_granted, control_plane, token, namespace, others[0])
+    async with KubernetesClient(KubernetesAccess(str(cluster.kubeconfig(token)))) as client:
+        calls: dict[str, Callable[[], Awaitable[object]]] = {
+            "create": lambda: KubernetesWorkflows(client, namespace).create("run", WORKFLOW),
+            "get": lambda: KubernetesWorkflows(client, namespace).get("run"),
+            "patch": lambda: KubernetesWorkflows(client, namespace).start("run"),
+        }
+        refused = set()
+        for call, make in calls.items():
+            try:
+                await make()
+            except Misconfigured:
+                refused.add(call)
+        with caplog.at_level(logging.WARNING):
+            await observe(cluster, client, namespace, lambda: bool(observing_refused(caplog)))
+    assert refused | observing_refused(caplog) == {verb}
+
+
+def observing_refused(caplog: pytest.LogCaptureFixture) -> set[str]:
+    """Return the verbs of observing that the server refused, as the worker's log tells it."""
+    told = [str(vars(record).get("error")) for record in caplog.records]
+    return {verb for verb in ("list", "watch") if any(f"cannot {verb} resource" in text for text in told)}
+
+
+def _wait_until_granted(plane: ControlPlane, token: str, namespace: str, verb: str) -> None:
+    """Wait for the authorizer, which reads its roles from a cache."""
+    wanted = {"verb": verb, "group": "argoproj.io", "resource": "workflows", "namespace": namespace}
+    review = {"spec": {"resourceAttributes": wanted}}
+    deadline = time.monotonic() + _TIMEOUT
+    while not plane.expect(201, "POST", REVIEWS, review, token=token)["status"]["allowed"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
