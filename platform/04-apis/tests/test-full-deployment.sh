@@ -20,8 +20,9 @@ image=registry.acme.example:5000/shop/billing:v2.3.1@sha256:6c3c624b58dbbcd3c0dd
 
 # expect_variables CONTAINER: NATS, single keys of two Secrets, a whole one, plain values.
 expect_variables() {
-    expect_names "$1.env" "NATS_URL NATS_STREAM_NAME NATS_CONSUMER_GROUP NATS_CREDENTIALS_FILE POSTGRES_HOST POSTGRES_PORT \
-POSTGRES_DB POSTGRES_USER POSTGRES_PASSWORD DRAGONFLY_HOST DRAGONFLY_PASSWORD LOG_LEVEL OTEL_SERVICE_NAME"
+    # Single keys come first, because what follows may name them.
+    expect_names "$1.env" "POSTGRES_HOST POSTGRES_PORT POSTGRES_DB POSTGRES_USER POSTGRES_PASSWORD DRAGONFLY_HOST \
+DRAGONFLY_PASSWORD NATS_URL NATS_STREAM_NAME NATS_CONSUMER_GROUP NATS_CREDENTIALS_FILE LOG_LEVEL OTEL_SERVICE_NAME"
     expect_nats "$1" tls://nats-0.nats.svc:4222,tls://nats-1.nats.svc:4222 BILLING billing-workers
     expect "$1.env[NATS_CREDENTIALS_FILE].value" '"/var/run/secrets/nats/nats.creds"'
     expect_key "$1" POSTGRES_HOST billing-db endpoint
