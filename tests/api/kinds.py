@@ -44,12 +44,12 @@ SCHEMA: dict[str, Any] = {
 }
 
 
-def definition(plural: str, kind: str, *, status: bool) -> dict[str, Any]:
+def definition(plural: str, kind: str, *, status: bool, schema: dict[str, Any] = SCHEMA) -> dict[str, Any]:
     version: dict[str, Any] = {
         "name": "v1",
         "served": True,
         "storage": True,
-        "schema": {"openAPIV3Schema": SCHEMA},
+        "schema": {"openAPIV3Schema": schema},
     }
     if status:
         version["subresources"] = {"status": {}}

@@ -67,6 +67,8 @@ def check_kind(call: Call, value: JsonObject) -> None:
     for name, wanted in (("apiVersion", resource.api_version), ("kind", resource.kind)):
         value[name] = value.get(name) or wanted
     if value["apiVersion"] != resource.api_version:
+        if resource.custom and call.query.get("fieldValidation") == "Strict":
+            _refuse_strictly(value)
         raise status.bad_request(
             f"the API version in the data ({value['apiVersion']}) does not match the expected API version "
             f"({resource.api_version})"
@@ -83,6 +85,17 @@ def check_kind(call: Call, value: JsonObject) -> None:
         subject = f"{resource.kind} in version {json.dumps(resource.version)}"
         raise status.bad_request(f"{subject} cannot be handled as a {resource.kind}: {problem}")
     _check_namespace(call, found)
+
+
+def _refuse_strictly(value: JsonObject) -> None:
+    """Refuse what an object of another version says, of which the real server then knows no field."""
+    unknown = [f'unknown field "{name}"' for name in value if name not in {"apiVersion", "kind", "metadata"}]
+    if unknown:
+        kind, version = value["kind"], value["apiVersion"].rpartition("/")[2]
+        raise status.bad_request(
+            f"{kind} in version {json.dumps(version)} cannot be handled as a {kind}: strict decoding error: "
+            + ", ".join(unknown)
+        )
 
 
 def _check_namespace(call: Call, found: JsonObject) -> None:

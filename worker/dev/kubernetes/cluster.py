@@ -59,7 +59,8 @@ class Cluster:
         self.faults = Faults()
         self.log = RequestLog()
         self.definitions = Definitions(self.registry, self.store)
-        self._operations = Operations(self.store, self._provide_namespace if provide_namespaces else None)
+        provide = self._provide_namespace if provide_namespaces else None
+        self._operations = Operations(self.store, self.definitions.compiled, provide)
         self._reader = Reader(self.store)
         for resource in self.registry:
             self.store.open(resource.key)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from worker.dev.kubernetes import status
-from worker.dev.kubernetes.objects import JsonObject, now
-from worker.dev.kubernetes.registry import DEFINITIONS, Registry, Resource
+from worker.dev.kubernetes.objects import JsonObject, encode, now
+from worker.dev.kubernetes.registry import DEFINITIONS, Registry, Resource, resources_of
 from worker.dev.kubernetes.schema import SchemaError
 from worker.dev.kubernetes.status import Cause
 
@@ -79,6 +79,7 @@ class Definitions:
         """Serve definitions through a registry."""
         self._registry = registry
         self._store = store
+        self._last: tuple[bytes, list[Resource]] = (b"", [])
 
     def prepare(self, value: JsonObject) -> JsonObject:
         """Check and complete a definition that is about to be stored.
@@ -92,17 +93,30 @@ class Definitions:
         check(value)
         return {"status": complete(value)}
 
+    def compiled(self, value: JsonObject) -> list[Resource]:
+        """Return what a definition declares; that of the last one asked about is at hand.
+
+        Raises:
+            ApiError: 422 when a schema or a rule in it cannot be compiled.
+        """
+        spec = encode(value["spec"])
+        if self._last[0] != spec:
+            try:
+                self._last = (spec, resources_of(value))
+            except SchemaError as error:
+                cause = Cause("spec.versions", "FieldValueInvalid", f"Invalid value: {error}")
+                causes = error.causes or [cause]
+                raise status.invalid(DEFINITIONS, value["metadata"]["name"], causes) from error
+        return self._last[1]
+
     def serve(self, value: JsonObject) -> list[Resource]:
         """Begin to serve a stored definition.
 
         Raises:
             ApiError: 422 when its schema cannot be compiled.
         """
-        try:
-            made = self._registry.define(value)
-        except SchemaError as error:
-            cause = Cause("spec.versions", "FieldValueInvalid", f"Invalid value: {error}")
-            raise status.invalid(DEFINITIONS, value["metadata"]["name"], [cause]) from error
+        made = self.compiled(value)
+        self._registry.define(made)
         for resource in made:
             self._store.open(resource.key)
         return made

@@ -14,7 +14,7 @@ from worker.dev.kubernetes import bodies, metadata, patches, status
 from worker.dev.kubernetes.apply import apply, check_typed
 from worker.dev.kubernetes.managed_fields import track_update
 from worker.dev.kubernetes.objects import JsonObject, now
-from worker.dev.kubernetes.registry import NAMESPACES, Resource
+from worker.dev.kubernetes.registry import DEFINITIONS, NAMESPACES, Resource
 from worker.dev.kubernetes.status import Cause
 from worker.dev.kubernetes.store import Store, Stored
 from worker.dev.kubernetes.validation import validate
@@ -28,14 +28,21 @@ if TYPE_CHECKING:
 class Operations:
     """Writes to a store under the rules of the API."""
 
-    def __init__(self, store: Store, provide_namespace: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        check_definition: Callable[[JsonObject], object],
+        provide_namespace: Callable[[str], None] | None = None,
+    ) -> None:
         """Write to a store.
 
         Args:
             store: what is written to.
+            check_definition: refuses a CustomResourceDefinition that could not be served.
             provide_namespace: makes a missing namespace, as the admission plugin NamespaceAutoProvision does.
         """
         self._store = store
+        self._check_definition = check_definition
         self._provide_namespace = provide_namespace
 
     def create(self, call: Call, value: JsonObject, system: JsonObject | None = None) -> Stored:
@@ -199,7 +206,7 @@ class Operations:
             call.warnings += unknown
         schema.fill(value)
 
-    def _validate(self, resource: Resource, value: JsonObject) -> None:
+    def _validate(self, resource: Resource, value: JsonObject, old: JsonObject | None = None) -> None:
         if value["kind"] != resource.kind:
             message = f'Invalid value: "{value["kind"]}": must be {resource.kind}'
             wrong = dataclasses.replace(resource, kind=value["kind"])
@@ -207,8 +214,12 @@ class Operations:
         causes = metadata.validate(resource, value)
         if resource.schema is not None:
             causes += validate(resource.schema, value)
+        if resource.rules is not None:
+            causes += resource.rules.judge(value, old, causes)
         if causes:
             raise status.invalid(resource, value["metadata"]["name"], causes)
+        if resource is DEFINITIONS:
+            self._check_definition(value)
 
     def _replace(self, call: Call, stored: Stored, value: JsonObject, *, tracked: bool = False) -> Stored:
         resource, old = call.resource, stored.value()
@@ -216,7 +227,7 @@ class Operations:
         metadata.keep_system_fields(old, value)
         self._confine(call, old, value)
         self._check_finalizers(call, old, value)
-        self._validate(resource, value)
+        self._validate(resource, value, old)
         if not tracked:
             track_update(resource, old, value, call.manager, call.subresource)
         value["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]

@@ -13,6 +13,8 @@ from worker.dev.kubernetes.schema import Schema
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from worker.dev.kubernetes.cel import Rules
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -20,6 +22,7 @@ class Resource:
 
     Attributes:
         schema: structural schema of a custom resource; None for built-in kinds, which are stored as they come.
+        rules: CEL rules of the schema; None when it has none.
         has_status: whether ``/status`` is a subresource (then the main path ignores ``status``).
         tracks_generation: whether ``metadata.generation`` is kept.
         custom: whether a CustomResourceDefinition made it.
@@ -38,6 +41,7 @@ class Resource:
     has_status: bool = False
     tracks_generation: bool = False
     custom: bool = False
+    rules: Rules | None = None
 
     @property
     def qualified(self) -> str:
@@ -108,21 +112,42 @@ class Registry:
     def __iter__(self) -> Iterator[Resource]:
         return iter(self._resources.values())
 
-    def define(self, definition: dict[str, Any]) -> list[Resource]:
-        """Serve what a CustomResourceDefinition declares, in place of what it declared before.
+    def define(self, made: list[Resource]) -> None:
+        """Serve the resources of a definition, in place of what it declared before.
 
         Args:
-            definition: a CustomResourceDefinition (apiextensions.k8s.io/v1) that passed ``definitions.check``.
-
-        Returns:
-            One resource per served version.
-
-        Raises:
-            SchemaError: a schema uses something that no kube-apiserver accepts.
+            made: one resource per version, as ``resources_of`` makes them.
         """
-        spec = definition["spec"]
-        names = spec["names"]
-        made = [
+        for group, plural in {resource.key for resource in made}:
+            self.forget(group, plural)
+        for resource in made:
+            self._resources[(resource.group, resource.version, resource.plural)] = resource
+
+    def forget(self, group: str, plural: str) -> None:
+        """Stop serving every version of a resource."""
+        for key in [k for k in self._resources if (k[0], k[2]) == (group, plural)]:
+            del self._resources[key]
+
+
+def resources_of(definition: dict[str, Any]) -> list[Resource]:
+    """Return what a CustomResourceDefinition declares, one resource per served version.
+
+    Args:
+        definition: a CustomResourceDefinition (apiextensions.k8s.io/v1) that passed ``definitions.check``.
+
+    Raises:
+        SchemaError: a schema uses something that no kube-apiserver accepts.
+    """
+    spec = definition["spec"]
+    names = spec["names"]
+    made = []
+    for index, version in enumerate(spec["versions"]):
+        if not version.get("served"):
+            continue
+        schema = Schema.of_resource(version["schema"]["openAPIV3Schema"])
+        # A real server keeps the schema of a single version apart from it, and says so in its refusals.
+        place = "spec.validation" if len(spec["versions"]) == 1 else f"spec.versions[{index}].schema"
+        made.append(
             Resource(
                 spec["group"],
                 version["name"],
@@ -133,20 +158,19 @@ class Registry:
                 list_kind=names.get("listKind") or f"{names['kind']}List",
                 short_names=tuple(names.get("shortNames", ())),
                 categories=tuple(names.get("categories", ())),
-                schema=Schema.of_resource(version["schema"]["openAPIV3Schema"]),
+                schema=schema,
                 has_status="status" in version.get("subresources", {}),
                 tracks_generation=True,
                 custom=True,
+                rules=_rules(schema, f"{place}.openAPIV3Schema"),
             )
-            for version in spec["versions"]
-            if version.get("served")
-        ]
-        self.forget(spec["group"], names["plural"])
-        for resource in made:
-            self._resources[(resource.group, resource.version, resource.plural)] = resource
-        return made
+        )
+    return made
 
-    def forget(self, group: str, plural: str) -> None:
-        """Stop serving every version of a resource."""
-        for key in [k for k in self._resources if (k[0], k[2]) == (group, plural)]:
-            del self._resources[key]
+
+def _rules(schema: Schema, path: str) -> Rules | None:
+    if not schema.ruled:
+        return None
+    from worker.dev.kubernetes.cel import compile_rules  # noqa: PLC0415 - a tenth of a second, and most need none
+
+    return compile_rules(schema, path)

@@ -1,17 +1,24 @@
 """Structural schemas of custom resources: compiled once, then used to prune, default, and merge objects.
 
 The rules are those of apiextensions.k8s.io/v1: unknown fields are pruned unless the schema preserves them, defaults
-are applied to missing fields, lists and maps are atomic or granular by their ``x-kubernetes-*-type``. CEL is not run.
+are applied to missing fields, lists and maps are atomic or granular by their ``x-kubernetes-*-type``. Rules in CEL
+(``x-kubernetes-validations``) are kept as they are: ``cel`` compiles them.
 """
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 from dataclasses import dataclass, field
 from re import Pattern
 from re import compile as compile_pattern
 from re import error as PatternError  # noqa: N812 - the module is named like what it holds
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from worker.dev.kubernetes.status import Cause
 
 _NO_DEFAULT: Any = object()
 _VALUE_KEYS = (
@@ -35,7 +42,15 @@ _SCALARS: dict[str, _Scalar] = {"string": str, "integer": int, "boolean": bool}
 
 
 class SchemaError(ValueError):
-    """A schema that no API server would accept."""
+    """A schema that no API server would accept.
+
+    Attributes:
+        causes: each part of it that is wrong, where that is known.
+    """
+
+    def __init__(self, message: str, causes: Sequence[Cause] = ()) -> None:
+        super().__init__(message)
+        self.causes = tuple(causes)
 
 
 @dataclass(slots=True)
@@ -51,9 +66,12 @@ class Schema:
         trivial: nothing below this node can change or refuse a value.
         scalar: Python type whose values satisfy the node without a further look, or None.
         defaulted: names of the properties with a default.
+        rules: CEL rules as they are written.
+        ruled: whether there are rules here or below.
     """
 
     type: str = ""
+    format: str = ""
     nullable: bool = False
     preserve: bool = False
     embedded: bool = False
@@ -76,6 +94,8 @@ class Schema:
     trivial: bool = False
     scalar: _Scalar | None = None
     defaulted: tuple[str, ...] = ()
+    rules: tuple[dict[str, Any], ...] = ()
+    ruled: bool = False
 
     @property
     def has_default(self) -> bool:
@@ -88,7 +108,10 @@ class Schema:
         root = cls.of(openapi)
         for name in ("apiVersion", "kind"):
             root.properties.setdefault(name, cls(type="string"))
-        root.properties["metadata"] = cls(type="object", preserve=True, trivial=True)
+        metadata = root.properties.get("metadata", ANY)
+        root.properties["metadata"] = dataclasses.replace(
+            metadata, type="object", preserve=True, trivial=not metadata.properties
+        )
         return root
 
     @classmethod
@@ -105,6 +128,7 @@ class Schema:
         additional = openapi.get("additionalProperties")
         node = cls(
             type=openapi.get("type", ""),
+            format=openapi.get("format", ""),
             nullable=bool(openapi.get("nullable")),
             preserve=bool(openapi.get("x-kubernetes-preserve-unknown-fields")) or additional is True,
             embedded=bool(openapi.get("x-kubernetes-embedded-resource")),
@@ -124,12 +148,16 @@ class Schema:
             any_of=tuple(cls.of(child) for child in openapi.get("anyOf", ())),
             one_of=tuple(cls.of(child) for child in openapi.get("oneOf", ())),
             negated=cls.of(openapi["not"]) if isinstance(openapi.get("not"), dict) else None,
+            rules=tuple(openapi.get("x-kubernetes-validations") or ()),
         )
         if node.list_type not in {"atomic", "set", "map"}:
             raise SchemaError(f"x-kubernetes-list-type {node.list_type!r} is none of atomic, set, map")
         node.defaulted = tuple(name for name, child in node.properties.items() if child.has_default)
-        ruled = node.enum is not None or node.pattern or node.limits or node.int_or_string
-        if not (ruled or node.all_of or node.any_of or node.one_of or node.negated):
+        logic = [*node.all_of, *node.any_of, *node.one_of, *([node.negated] if node.negated else [])]
+        below = [*node.properties.values(), node.additional, node.items, *logic]
+        node.ruled = bool(node.rules) or any(child.ruled for child in below if child is not None)
+        limited = node.enum is not None or node.pattern or node.limits or node.int_or_string or node.format
+        if not (limited or logic):
             node.scalar = _SCALARS.get(node.type)
         return node
 

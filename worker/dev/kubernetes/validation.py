@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from worker.dev.kubernetes import formats
 from worker.dev.kubernetes.status import Cause
 
 if TYPE_CHECKING:
@@ -65,16 +66,13 @@ def validate(schema: Schema, value: Any, path: str = "") -> list[Cause]:
 def _check(schema: Schema, value: Any, path: str) -> Iterator[Cause]:
     if value is None and (schema.nullable or not schema.type):
         return
-    if schema.int_or_string:
-        if isinstance(value, bool) or not isinstance(value, int | str):
-            yield _wrong_type(path, value, "integer,string")
-            return
-    elif schema.type and not _has_type(value, schema.type):
-        yield _wrong_type(path, value, schema.type)
-        return
+    wanted = "integer,string" if schema.int_or_string else schema.type
     if schema.enum is not None and value not in schema.enum:
         allowed = ", ".join(_shown(one) for one in schema.enum)
         yield Cause(path, "FieldValueNotSupported", f"Unsupported value: {_shown(value)}: supported values: {allowed}")
+    if wanted and not any(_has_type(value, one) for one in wanted.split(",")):
+        yield _wrong_type(path, value, wanted)
+        return
     if isinstance(value, dict):
         yield from _check_map(schema, value, path)
     elif isinstance(value, list):
@@ -93,7 +91,7 @@ def _check_map(schema: Schema, value: dict[str, Any], path: str) -> Iterator[Cau
             yield Cause(prefix + name, "FieldValueRequired", "Required value")
     count, limits = len(value), schema.limits
     if count < limits.get("minProperties", 0):
-        yield _bad(path, value, f"should have at least {limits['minProperties']} properties")
+        yield _bad(path, count, f"should have at least {limits['minProperties']} properties")
     if count > limits.get("maxProperties", count):
         limit = limits["maxProperties"]
         yield Cause(path, "FieldValueTooMany", f"Too many: {count}: must have at most {limit} items")
@@ -121,7 +119,11 @@ def _check_duplicates(schema: Schema, value: list[Any], path: str) -> Iterator[C
     seen: set[str] = set()
     for index, item in enumerate(value):
         key: Any = item
-        if schema.list_type == "map" and isinstance(item, dict):
+        if schema.list_type == "map":
+            if not isinstance(item, dict):
+                message = f"Invalid value: {_shown(item)}: must be an object for an array of list-type map"
+                yield Cause(f"{path}[{index}]", "FieldValueInvalid", message)
+                continue
             key = {name: item[name] for name in schema.list_keys if name in item}
         text = json.dumps(key, sort_keys=True, separators=(",", ":"))
         if text in seen:
@@ -130,14 +132,20 @@ def _check_duplicates(schema: Schema, value: list[Any], path: str) -> Iterator[C
 
 
 def _check_string(schema: Schema, value: str, path: str) -> Iterator[Cause]:
+    """Check a string; of limits and pattern only the first that is broken is told."""
     limits = schema.limits
-    if len(value) < limits.get("minLength", 0):
-        yield _bad(path, value, f"should be at least {limits['minLength']} chars long")
     if len(value) > limits.get("maxLength", len(value)):
         limit = limits["maxLength"]
         yield Cause(path, "FieldValueTooLong", f"Too long: may not be more than {limit} bytes")
-    if schema.pattern is not None and not schema.pattern.search(value):
+    elif len(value) < limits.get("minLength", 0):
+        yield _bad(path, value, f"should be at least {limits['minLength']} chars long")
+    elif schema.pattern is not None and not schema.pattern.search(value):
         yield _bad(path, value, f"should match '{schema.pattern.pattern}'")
+    if schema.format:
+        try:
+            formats.parse(schema.format, value)
+        except ValueError:
+            yield _bad(path, value, f"must be of type {schema.format}: {_shown(value)}", "FieldValueTypeInvalid")
 
 
 def _check_number(schema: Schema, value: float, path: str) -> Iterator[Cause]:
