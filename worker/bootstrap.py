@@ -22,6 +22,7 @@ from uuid import uuid4
 from contracts import names
 from worker import __version__
 from worker.background import Background
+from worker.cancellation import end_reconnecting
 from worker.domain.events import AppKey
 from worker.http import Combined, Reason, serve
 from worker.inbound.subscriber import Collaborators, Inbound, InboundOptions
@@ -130,6 +131,7 @@ class Process:
             await self.observe(outside)
         finally:
             await client.close()
+            await end_reconnecting(client)
 
     def reach_out(self, client: Client) -> Outside:
         """Build all adapters over a connected client."""

@@ -7,6 +7,13 @@ is sent and run for ever. A task still counts what it was asked; endless loops l
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+
+#: Seconds until a task that goes on is cancelled again.
+_AGAIN = 0.2
 
 
 def honour_cancellation() -> None:
@@ -20,3 +27,18 @@ def honour_cancellation() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+async def end(task: asyncio.Task[Any] | None) -> None:
+    """Cancel ``task`` again and again until it has ended; its result or error is not looked at.
+
+    A task that misses its one cancellation goes on for ever, and ``asyncio.run`` waits for it: the process never ends.
+    """
+    while task is not None and not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_AGAIN)
+
+
+async def end_reconnecting(client: Client) -> None:
+    """End what ``close`` of the NATS client may leave behind: the task that connects it again, for ever."""
+    await end(client._reconnection_task)  # noqa: SLF001 - nothing public ends this task

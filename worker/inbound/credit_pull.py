@@ -21,6 +21,8 @@ from faststream.nats.subscriber.specification import NatsSubscriberSpecification
 from faststream.nats.subscriber.usecases import PullStreamSubscriber
 from nats.js.api import ConsumerConfig
 
+from worker.cancellation import end_reconnecting
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -139,6 +141,8 @@ class CreditPullBroker(NatsBroker):
             await connection.close()
             self._connection = None
             self.config.broker_config.disconnect()
-            return
-        with contextlib.suppress(nats.errors.Error):
-            await super().stop(*args)
+        else:
+            with contextlib.suppress(nats.errors.Error):
+                await super().stop(*args)
+        if connection is not None:
+            await end_reconnecting(connection)

@@ -22,6 +22,7 @@ from contracts.names import (
     escape,
     record_key,
 )
+from worker.cancellation import end_reconnecting
 from worker.errors import Misconfigured, Rejected, Unavailable
 from worker.outbound.jetstream import SYSTEM, JetStream, StoredMessage
 from worker.outbound.nats_connection import ConnectionOptions, NatsConnection
@@ -190,6 +191,7 @@ async def connected(settings: Settings) -> AsyncIterator[Client]:
         yield client
     finally:
         await client.close()
+        await end_reconnecting(client)
 
 
 async def _connect(settings: Settings) -> Client:
