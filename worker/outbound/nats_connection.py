@@ -41,11 +41,12 @@ class ConnectionOptions:
 
     Attributes:
         reconnect_wait: Seconds between two attempts to reach the same server.
-        ping_interval: Seconds between pings; two unanswered ones make the connection count as dead.
+        ping_interval: Seconds between pings. With two unanswered ones the connection counts as dead: after three
+            intervals, which must stay well below ``ack_wait``, or a cluster that has another leader waits for us.
     """
 
     reconnect_wait: float = 0.5
-    ping_interval: float = 10.0
+    ping_interval: float = 2.0
     connect_timeout: float = 2.0
     name: str = "platform-worker"
 
