@@ -6,11 +6,13 @@ The test process publishes, kills and looks; it shares nothing with the workers 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import secrets
 import sys
 import time
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -131,6 +133,10 @@ class Arena:
         for worker in self.workers:
             await worker.stop()
         await self._stack.aclose()
+        # The NATS client forgets connections that were made and then not answered; they must not end in another test.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
     async def _create_namespace(self) -> None:
         await self.kube.call("POST", "/api/v1/namespaces", {"metadata": {"name": self.namespace}})

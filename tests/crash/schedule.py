@@ -15,7 +15,7 @@ _LANES: dict[str, tuple[dict[str, tuple[float, float]], tuple[float, float]]] = 
     "worker": (
         # A frozen worker outlasts ack_wait and the lease, or does not.
         {"kill": (0.0, 0.5), "freeze": (0.5, 5.0), "term": (0.0, 0.5)},
-        (1.0, 7.0),
+        (0.5, 4.0),
     ),
     "broker": ({"kill": (0.0, 1.5), "freeze": (0.3, 4.0)}, (3.0, 10.0)),
     "api": (

@@ -31,6 +31,8 @@ _EXPECTED_ENDS = (0, -signal.SIGKILL, -signal.SIGTERM)
 #: Answers in time matter more than patience here: faults are short.
 _ENVIRONMENT = {"PUBLISH_TIMEOUT": "2", "KUBE_API_TIMEOUT": "3"}
 _LOOK = 0.05
+#: Seconds in which a worker should take messages in, whatever else is in trouble; else the fault is left out.
+_START = 15.0
 
 
 @dataclass
@@ -41,6 +43,7 @@ class Slot:
         arguments: Of every worker in this slot.
         failpoints: Start workers that kill or freeze themselves at some step.
         ends: Exit codes that nobody asked for.
+        awaited: A fault waits for the worker to be at work.
     """
 
     arena: Arena
@@ -49,7 +52,29 @@ class Slot:
     failpoints: bool = True
     worker: WorkerProcess | None = None
     ends: list[int] = field(default_factory=list)
+    awaited: bool = False
     _thaw_at: float = 0.0
+
+    async def is_at_work(self) -> bool:
+        """Wait until the worker takes messages in; ``False`` if somebody else waits for that, or it takes too long."""
+        if self.awaited:
+            return False
+        self.awaited = True
+        try:
+            async with asyncio.timeout(_START):
+                while not await self._is_ready():  # noqa: ASYNC110 - a process offers nothing to wait for
+                    await asyncio.sleep(_LOOK)
+        except TimeoutError:
+            return False
+        finally:
+            self.awaited = False
+        return True
+
+    async def _is_ready(self) -> bool:
+        try:
+            return self.worker is not None and not self.worker.over and await self.worker.is_ready()
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return False
 
     async def keep(self) -> None:
         """Look after the worker until cancelled."""
@@ -121,9 +146,12 @@ class Trouble:
                 await self._runs(fault, dice)
 
     async def _worker(self, fault: Fault) -> None:
-        worker = self._slots[fault.target].worker
-        if worker is None:
+        slot = self._slots[fault.target]
+        # On a busy machine a process takes its time to start, and killing it then tests nothing.
+        if not await slot.is_at_work():
             return
+        worker = slot.worker
+        assert worker is not None
         with suppress(ProcessLookupError):  # it has ended, perhaps at a failpoint
             match fault.kind:
                 case "kill":

@@ -29,7 +29,7 @@ async def test_a_stream_without_a_leader_is_away_and_not_missing(nats_cluster: N
     """Nobody listens on its subjects then, as if it did not exist: but no operator has anything to create."""
     declared = tailored(topology("dev"), stream=names.EVENTS_STREAM, consumer=names.CONSUMER, replicas=3)
     leader = nats_cluster.servers[0]
-    client = await nats.connect(leader.url, error_cb=_quiet)
+    client = await nats.connect(leader.url, allow_reconnect=False, error_cb=_quiet)
     try:
         await apply_streams(client, declared)
         for server in nats_cluster.servers[1:]:

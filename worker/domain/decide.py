@@ -226,9 +226,7 @@ def _describe(owner: Owner) -> str:
     return f"a provisioning request (source {owner.source})"
 
 
-def _compare(
-    wish: Wish, event: Event, neighbours: Mapping[str, Record], instance: str, hopeless: str
-) -> Decision:
+def _compare(wish: Wish, event: Event, neighbours: Mapping[str, Record], instance: str, hopeless: str) -> Decision:
     record = wish.record
     order = order_after(record, event)
     attempt = next_attempt(record, order)
