@@ -17,6 +17,8 @@ from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
 from google.protobuf import descriptor_pool
 
 from worker.dev.kubernetes.cel import library
+from worker.dev.kubernetes.cel.loops import EvaluationError, Program
+from worker.dev.kubernetes.cel.syntax import patterns
 from worker.dev.kubernetes.cel.types import CelType, base_pool
 
 _STRINGS_VERSION = 2
@@ -53,10 +55,6 @@ class Old(Enum):
 
 class CompilationError(ValueError):
     """An expression that no API server would accept."""
-
-
-class EvaluationError(ValueError):
-    """An expression that has no value for this object; for a rule that is as if it were broken."""
 
 
 class Checker:
@@ -99,6 +97,7 @@ class Checker:
             raise CompilationError(f"compilation failed: {_complaint(str(error))}") from error
         if found != result:
             raise CompilationError("cel expression must evaluate to a bool" if result == "BOOL" else _NO_STRING)
+        _check_patterns(text)
 
     def _in(self, old: Old) -> Any:
         if old not in self._environments:
@@ -123,6 +122,19 @@ def _interpreter() -> Any:
     return cel.NewEnv(base_pool(), functions=library.implementations(), extensions=extensions)
 
 
+def _check_patterns(text: str) -> None:
+    """Refuse patterns that are no regular expressions, where they are written out."""
+    for function, pattern, place in patterns(_interpreter().compile(text, disable_check=True).serialize()):
+        try:
+            _evaluated(_interpreter().compile("''.matches(self)", disable_check=True), {"self": pattern})
+        except EvaluationError as error:
+            before = text[:place]
+            line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1)
+            source = text.splitlines()[line - 1]
+            where = f"ERROR: <input>:{line}:{column + 1}: invalid {function} argument\n | {source}\n | {'.' * column}^"
+            raise CompilationError(f"compilation failed: {where}") from error
+
+
 class Expression:
     """A checked expression, ready to be evaluated."""
 
@@ -131,7 +143,8 @@ class Expression:
         self.text = text
         self.old = old
         wrapped = _OPTIONAL.format(text) if old is Old.OPTIONAL else text
-        self._program = _interpreter().compile(wrapped, disable_check=True)
+        compiled = _interpreter().compile(wrapped, disable_check=True)
+        self._program = Program(_interpreter(), compiled, _evaluated)
 
     def evaluate(self, value: Any, old: tuple[Any, ...]) -> Any:
         """Return its value for an object.
@@ -148,13 +161,22 @@ class Expression:
             data["oldSelves"] = list(old)
         elif old:
             data["oldSelf"] = old[0]
-        try:
-            result = self._program.eval(data=data)
-        except (RuntimeError, ValueError, LookupError) as error:
-            raise EvaluationError(_told(str(error))) from error
-        if result.type() == cel.Type.ERROR:
-            raise EvaluationError(_told(str(result.value())))
-        return result.value()
+        return self._program.evaluate(data)
+
+
+def _evaluated(compiled: Any, data: dict[str, Any]) -> Any:
+    """Return the plain value of a compiled expression.
+
+    Raises:
+        EvaluationError: it has none.
+    """
+    try:
+        result = compiled.eval(data=data)
+    except (RuntimeError, ValueError, LookupError) as error:
+        raise EvaluationError(_told(str(error))) from error
+    if result.type() == cel.Type.ERROR:
+        raise EvaluationError(_told(str(result.value())))
+    return result.plain_value()
 
 
 def _complaint(text: str) -> str:

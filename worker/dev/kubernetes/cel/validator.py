@@ -11,7 +11,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from worker.dev.kubernetes.cel.expression import EvaluationError, Expression, Old
+from worker.dev.kubernetes.cel.expression import Expression, Old
+from worker.dev.kubernetes.cel.loops import EvaluationError
 from worker.dev.kubernetes.cel.values import view
 from worker.dev.kubernetes.status import Cause
 
