@@ -38,6 +38,7 @@ find_validator() {
     cache=${XDG_CACHE_HOME:-${HOME:?set HOME or XDG_CACHE_HOME}/.cache}/platform-worker
     folder=$cache/claim-validator-$key
     [ ! -d "$folder" ] || return 0
+    command -v npm >/dev/null || fail 'npm is not on PATH: it comes with Node'
     mkdir -p -- "$cache"
     installing=$(mktemp -d "$cache/installing-XXXXXX")
     cp "$validator"/package.json "$validator"/package-lock.json "$validator"/*.mjs "$validator"/*.cjs "$installing"
@@ -61,7 +62,6 @@ for file; do
 done
 [ -r "$schemas" ] || fail "$schemas is missing: run scripts/publish-schema.sh"
 command -v node >/dev/null || fail 'node is not on PATH: install Node 18 or newer'
-command -v npm >/dev/null || fail 'npm is not on PATH: it comes with Node'
 node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 18 ? 1 : 0)' ||
     fail "Node $(node --version) is too old: 18 or newer is needed"
 

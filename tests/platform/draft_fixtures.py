@@ -79,9 +79,9 @@ def _write(of: Api, constraint: Constraint, claim: Schema, expect: str) -> None:
 
 
 def _short(complaint: str, definition: Schema) -> str:
-    """Return a complaint without the description of the field at its end: prose may change."""
+    """Return a complaint without the field's description and any guess at its end: prose may change."""
     for description in _descriptions(schema_of(definition)):
-        complaint = complaint.removesuffix(f" ({description.removesuffix('.')})")
+        complaint = complaint.partition(f" ({description.removesuffix('.')})")[0]
     return complaint
 
 

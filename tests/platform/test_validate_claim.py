@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -244,6 +245,37 @@ def test_the_readme_shows_what_is_said(validator: Path, tmp_path: Path) -> None:
     for line, example in zip(told, lines, strict=True):
         for part in example.split("…"):
             assert part in line
+
+
+# --- A fresh machine --------------------------------------------------------------------------------------------------
+
+
+def test_packages_are_pinned_by_digest_and_come_from_no_certain_address() -> None:
+    folder = SCRIPT.parent / "claim-validator"
+    wanted = json.loads((folder / "package.json").read_text())
+    packages = json.loads((folder / "package-lock.json").read_text())["packages"]
+    assert all(version[0].isdigit() for version in (*wanted["dependencies"].values(), *wanted["overrides"].values()))
+    assert packages.pop("")["dependencies"] == wanted["dependencies"]
+    assert len(packages) > 10
+    for name, package in packages.items():
+        assert package["integrity"].startswith("sha512-"), name
+        assert "resolved" not in package, name
+
+
+def test_what_was_installed_once_needs_no_registry(validator: Path, tmp_path: Path) -> None:
+    (tmp_path / "npm").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "npm").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    claim = ROOT / "platform" / "04-apis" / "examples" / "minimal-claim.yaml"
+    again = subprocess.run([SCRIPT, claim], env=environment, check=False, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+
+    cache = tmp_path / "cache"
+    fresh = environment | {"XDG_CACHE_HOME": str(cache)}
+    first = subprocess.run([SCRIPT, claim], env=fresh, check=False, capture_output=True, text=True)
+    assert (first.returncode, first.stdout) == (2, "")
+    assert "npm ci failed (see above): is the package registry reachable?" in first.stderr
+    assert list(cache.glob("platform-worker/*")) == [], "nothing half-made is left"
 
 
 def test_there_is_a_schema_for_each_api_and_no_other() -> None:
