@@ -56,6 +56,12 @@ def gadgets(namespace: str) -> str:
 
 
 @pytest.fixture
+def ruleds(namespace: str) -> str:
+    """The collection of Ruleds (whose schema has CEL rules) in the test's namespace."""
+    return f"/apis/{GROUP}/v1/namespaces/{namespace}/ruleds"
+
+
+@pytest.fixture
 def token(api: Client, namespace: str) -> str:
     """A service account that may do everything with Widgets of the test's namespace, and nothing else."""
     return service_account(api, namespace, [{"apiGroups": [GROUP], "resources": ["*"], "verbs": ["*"]}])

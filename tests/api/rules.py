@@ -125,6 +125,10 @@ _SPEC: Json = {
         {**_STRING, "maxLength": 40},
         _rule("self.split(',').all(word, word.matches('^[a-zäöü]+$')) && self.find('b+') != 'bb'", "words"),
     ),
+    "pairs": _ruled(
+        {"type": "array", "items": {**_STRING, "maxLength": 3}, "maxItems": 120},
+        _rule("self.all(one, self.exists_one(other, one == other))", "no word twice"),
+    ),
     "unique": _ruled(
         {"type": "array", "items": {**_STRING, "maxLength": 5}, "maxItems": 5},
         _rule("self.all(one, self.exists_one(other, one == other))", "no word twice"),

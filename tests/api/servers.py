@@ -15,6 +15,7 @@ import time
 import urllib.request
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tests.api import rules
 from tests.api.client import MERGE, Answer, Client
 from tests.api.kinds import DEFINITIONS, GROUP, gadget, widget
 from tests.support.processes import tied
@@ -60,10 +61,10 @@ def widgets(namespace: str) -> str:
 
 def install(client: Client) -> None:
     """Create the suite's kinds and wait until creates are served at full speed."""
-    for one in DEFINITIONS:
+    for one in (*DEFINITIONS, rules.DEFINITION):
         answer = client.call("POST", CRDS, one)
         assert answer.code in {201, 409}, answer.text
-    probes = {"widgets": widget("probe"), "gadgets": gadget("probe")}
+    probes = {"widgets": widget("probe"), "gadgets": gadget("probe"), "ruleds": rules.ruled("probe")}
     for plural, value in probes.items():
         path = f"/apis/{GROUP}/v1/namespaces/default/{plural}"
         until(lambda p=path, v=value: client.call("POST", p, v, dryRun="All").code == 201, path)  # type: ignore[misc]
