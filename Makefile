@@ -34,6 +34,10 @@ test: $(DEV) ## All suites that need nothing but Python
 test-cluster: $(DEV) tools ## The suites that run on real servers: kube-apiserver and etcd, controllers, KEDA (needs Go)
 	$(PYTEST) -m cluster $(ARGS)
 
+.PHONY: soak
+soak: $(DEV) ## Random kills, freezes, restarts and lost answers for SECONDS (60) from SEED (1), then the checker's judgement
+	$(BIN)/python -m tests.crash.soak --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) $(ARGS)
+
 .PHONY: check
 check: $(DEV) ## Lint, format, types, layers, drift of generated files
 	@$(BIN)/python -m tools.check
