@@ -129,7 +129,9 @@ def test_raw_bytes_are_sent_as_they_are(call: Call, broker: Broker, tmp_path: Pa
 def test_a_subject_that_no_stream_takes(call: Call, broker: Broker, tmp_path: Path) -> None:
     file = tmp_path / "bytes"
     file.write_bytes(b"x")
-    assert call("publish", str(file), "--raw", "elsewhere").exit_code == Exit.UNAVAILABLE
+    done = call("publish", str(file), "--raw", "elsewhere")
+    assert done.exit_code == Exit.INVALID
+    assert "'elsewhere' is no subject of events; give platform.oam.NAMESPACE.NAME" in done.stderr
 
 
 def test_watching_gives_up(call: Call, broker: Broker) -> None:
@@ -159,3 +161,12 @@ def test_streams_apply_and_check(call: Call, broker: Broker) -> None:
 
 def test_a_fresh_bucket_is_marked(call: Call, broker: Broker) -> None:
     assert read_json(call("state", "show", "-o", "json"))["incarnation"]
+
+
+def test_bytes_are_told_of_in_json_and_come_from_standard_input(call: Call, broker: Broker) -> None:
+    done = call("publish", "-", "--raw", "platform.oam.default.raw", "--id", "raw-1", "-o", "json", input="{}")
+    assert json.loads(done.stdout)[0]["stored"] is True
+    again = call("publish", "-", "--raw", "platform.oam.default.raw", "--id", "raw-1", "-o", "json", input="{}")
+    assert json.loads(again.stdout)[0]["stored"] is False
+    assert again.exit_code == Exit.REFUSED
+    assert call("publish", "-", "--raw", "platform.oam.default.raw", "--watch", input="{}").exit_code == Exit.INVALID

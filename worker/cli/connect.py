@@ -11,6 +11,8 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from worker.cli.exits import CliError, Exit
+
 if TYPE_CHECKING:
     from nats.aio.client import Client
 
@@ -66,9 +68,17 @@ def with_client(work: Callable[[Client, Settings], Awaitable[T]]) -> T:
 
 
 def kubernetes_client(found: Settings) -> KubernetesClient:
-    """Return a session to the Kubernetes API, not opened yet; it gives up within seconds."""
+    """Return a session to the Kubernetes API, not opened yet; it gives up within seconds.
+
+    Raises:
+        CliError: There is no such kubeconfig.
+    """
     from worker.outbound.kubernetes_client import KubernetesAccess, KubernetesClient  # noqa: PLC0415 - a slow import
 
+    if found.kubeconfig is not None and not found.kubeconfig.is_file():
+        raise CliError(
+            Exit.INVALID, f"KUBECONFIG: there is no file {found.kubeconfig}", "correct the path, or unset it"
+        )
     return KubernetesClient(
         KubernetesAccess(
             kubeconfig=str(found.kubeconfig or ""), total_timeout=found.kube_api_timeout, connect_timeout=2.0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from worker.cli.connect import kubernetes_client
 from worker.cli.exits import CliError, Exit
 from worker.cli.output import TABLE, console, emit, note, output_option, table
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from worker.dev.environment import Environment
     from worker.dev.process import WorkerProcess
+    from worker.settings import Settings
 
 
 @click.command(name="dev")
@@ -128,6 +130,8 @@ async def _serve(
 
     interrupts = _Interrupts()
     note("starting the servers …")
+    if kubeconfig is not None:
+        await _look_at_cluster(Settings.from_environment({**os.environ, "KUBECONFIG": str(kubeconfig)}))
     servers_of = environment(
         kubeconfig=kubeconfig, nats_port=nats_port, claim_seconds=claim_seconds, templates=templates
     )
@@ -151,6 +155,18 @@ async def _serve(
                 ended = f"the worker ended with code {worker.process.returncode}"
                 raise CliError(Exit.FAILED, ended, f"its log ends:\n{worker.log_tail()}")
             note("stopping …")
+
+
+async def _look_at_cluster(found: Settings) -> None:
+    """Ask a given cluster for a Workflow, so that one that cannot be used is told at once and not by a worker's log.
+
+    Raises:
+        Unavailable, Misconfigured: It does not answer, refuses, or has no Workflows.
+    """
+    from worker.outbound.kubernetes_api import KubernetesWorkflows  # noqa: PLC0415 - as above
+
+    async with kubernetes_client(found) as client:
+        await KubernetesWorkflows(client, found.workflow_namespace).get("platform-worker-dev")
 
 
 def _print_addresses(servers: Environment, worker: WorkerProcess, output: str) -> None:

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 _PREVIEW = 4_000
 
 
+class _Number(click.IntRange):
+    """The place of a dead letter in the DLQ."""
+
+    name = "number of a dead letter (see platform-worker dlq list)"
+
+
+_NUMBER = _Number(min=1)
+
+
 @click.group(name="dlq")
 def group() -> None:
     """List, show and replay dead letters."""
@@ -41,7 +50,7 @@ def list_command(error_class: str | None, namespace: str | None, output: str) ->
         emit([one.to_json() for one in letters], output)
         return
     if not letters:
-        note("no dead letters")
+        note("no dead letters" if error_class is None and namespace is None else "no such dead letters")
         return
     rows = [
         (
@@ -57,11 +66,11 @@ def list_command(error_class: str | None, namespace: str | None, output: str) ->
     console().print(table(("no.", "event of", "application", "class", "path", "reason"), rows))
 
 
-@group.command()
-@click.argument("sequence", type=click.IntRange(min=1))
+@group.command(short_help="Show one dead letter: reason, headers, body.")
+@click.argument("sequence", type=_NUMBER, metavar="N")
 @output_option
 def show(sequence: int, output: str) -> None:
-    """Show the dead letter SEQUENCE: why, the headers that the event came with, and its body."""
+    """Show the dead letter N: why, the headers that the event came with, and its body."""
 
     async def look(desk: Desk) -> DeadLetter:
         return await _existing(desk, sequence)
@@ -92,8 +101,8 @@ def show(sequence: int, output: str) -> None:
         out.print(text(f"… {len(body) - _PREVIEW} more characters, see --output json", "dim"))
 
 
-@group.command()
-@click.argument("sequence", type=click.IntRange(min=1), required=False)
+@group.command(short_help="Publish dead letters again, byte by byte.")
+@click.argument("sequence", type=_NUMBER, required=False, metavar="[N]")
 @click.option("--all", "everything", is_flag=True, help="Replay all that the filters let through.")
 @_class_option
 @_namespace_option
@@ -102,7 +111,7 @@ def show(sequence: int, output: str) -> None:
 def replay(
     sequence: int | None, everything: bool, error_class: str | None, namespace: str | None, force: bool, output: str
 ) -> None:
-    """Publish the dead letter SEQUENCE again, byte by byte, on the subject that it came on.
+    """Publish the dead letter N again, byte by byte, on the subject that it came on.
 
     An event that is older than what is recorded of its application is refused: it would be superseded, or, if it
     carries no generation, would pass for the newest. --force sends it all the same.
@@ -110,7 +119,7 @@ def replay(
     Exit code 5 if something was refused, or not stored because it was replayed within the last two minutes.
     """
     if (sequence is None) is not everything:
-        raise click.UsageError("give one SEQUENCE, or --all (with --class or --namespace)")
+        raise click.UsageError("give one N, or --all (with --class or --namespace)")
 
     async def work(desk: Desk) -> list[Replay]:
         if sequence is not None:

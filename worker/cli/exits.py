@@ -62,10 +62,9 @@ def translate(error: Exception) -> CliError | None:
     from worker.settings import SettingsError  # noqa: PLC0415
 
     match error:
-        case ContractViolation():
-            return CliError(Exit.INVALID, f"{error.message} (at {error.path})", error.fix)
-        case Rejected():
-            return CliError(Exit.INVALID, f"{error.message} (at {error.path})", error.fix)
+        case ContractViolation() | Rejected():
+            where = f" (at {error.path})" if error.path not in {"", "$"} else ""  # the whole document is no place
+            return CliError(Exit.INVALID, f"{error.message}{where}", error.fix)
         case SettingsError():
             return CliError(Exit.INVALID, str(error))
         case Misconfigured():

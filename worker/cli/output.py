@@ -93,6 +93,13 @@ def text(value: object, style: str = "") -> Text:
     return Text(shown, style=style or STYLES.get(shown, ""))
 
 
+def lines(values: Iterable[object]) -> Text:
+    """Return texts one below the other, for a cell that would be folded within a word otherwise."""
+    from rich.text import Text  # noqa: PLC0415
+
+    return Text("\n").join(map(text, values))
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> Table:
     """Return a table; cells are texts or anything that rich can render."""
     from rich import box  # noqa: PLC0415
@@ -108,7 +115,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
 
 def note(message: str) -> None:
     """Say something that is no result, on stderr."""
-    click.echo(clean(message), err=True)
+    click.echo("\n".join(map(clean, message.split("\n"))), err=True)
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ _NOWHERE = Delivery(EVENTS_STREAM, "", 1)
 
 
 @click.command(name="plan")
-@click.argument("file")
+@click.argument("file", metavar="FILE")
 @click.option("--live", is_flag=True, help="Compare with what is recorded (needs NATS_URL).")
 @click.option("--all-parameters", is_flag=True, help="Show also parameters that have their template's default.")
 @output_option
@@ -38,7 +38,7 @@ def command(file: str, live: bool, all_parameters: bool, output: str) -> None:
 
     Exit code 2 if something in FILE is wrong: the errors are part of the plan.
     """
-    views = _plans(file, live=live)
+    views = _plans(file, live=live, tell=output != TABLE)
     if output != TABLE:
         documents = [one.to_json() for one in views]
         emit(documents[0] if len(documents) == 1 else documents, output)
@@ -48,12 +48,19 @@ def command(file: str, live: bool, all_parameters: bool, output: str) -> None:
         raise click.exceptions.Exit(Exit.INVALID)
 
 
-def _plans(file: str, *, live: bool) -> list[PlanView]:
+def _plans(file: str, *, live: bool, tell: bool) -> list[PlanView]:
+    """Return a plan for each document; of a file that cannot be read one that says so, if ``tell``.
+
+    Raises:
+        ContractViolation: The file cannot be read, and nobody asked for a plan that tells it.
+    """
     try:
         documents = read_files([file])
     except DocumentError as error:
         return [of_broken(error)]
     except ContractViolation as violation:
+        if not tell:
+            raise
         return [of_broken(DocumentError(violation, file, ("default", "")))]
     if live:
         from worker.cli.live_plan import live_plans  # noqa: PLC0415 - connects
@@ -118,5 +125,6 @@ def _summary(one: PlanView) -> str:
     parts = [f"{count} to {action}" for action, count in counts.items() if count]
     parts += [f"{len(one.unchanged)} unchanged"] if one.unchanged else []
     parts += [f"{len(one.skipped)} skipped"] if one.skipped else []
+    parts += [f"{len(one.errors)} error{'s' if len(one.errors) > 1 else ''}"] if one.errors else []
     ends = f"the event would be {one.outcome}" if one.outcome != "waiting" else "the event would wait"
     return f"{', '.join(parts) or 'nothing to do'}: {ends}" + (f" ({one.note})" if one.note else "")

@@ -7,13 +7,15 @@ as its form is concerned.
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from contracts.names import Header, event_key, message_id
+from contracts.names import Header, SubjectKind, event_key, message_id, parse_subject
+from contracts.violations import ContractViolation
 from worker.cli.connect import with_desk
 from worker.cli.documents import Outgoing, read_files
 from worker.cli.exits import CliError, Exit
@@ -62,7 +64,7 @@ class Sent:
 @click.option("--watch", "watching", is_flag=True, help="Follow each event until its run has ended.")
 @click.option("--timeout", type=click.FloatRange(min=0.1), default=900.0, show_default=True, help="Seconds to watch.")
 @click.option(
-    "--raw", "raw_subject", metavar="SUBJECT", help="Send the bytes of FILE to SUBJECT as they are, unchecked."
+    "--raw", "raw_subject", metavar="SUBJECT", help="Send the bytes of FILE to SUBJECT as they are; not with --watch."
 )
 @output_option
 def command(
@@ -76,7 +78,9 @@ def command(
     Exit code 5 if the stream had an event of that id already (within two minutes), so that it was not stored.
     """
     if raw_subject is not None:
-        _raw(files, raw_subject, event_id)
+        if watching:
+            raise click.UsageError("--raw sends bytes that may be no event, so there is nothing to --watch")
+        _raw(files, raw_subject, event_id, output)
         return
     documents = read_files(files, event_id=event_id, traceparent=os.environ.get("TRACEPARENT"))
 
@@ -176,23 +180,46 @@ def finish(sent: list[Sent]) -> None:
         raise click.exceptions.Exit(code)
 
 
-def _raw(files: tuple[str, ...], subject: str, event_id: str | None) -> None:
+def _raw(files: tuple[str, ...], subject: str, event_id: str | None, output: str) -> None:
     """Send bytes as they are: for senders of other forms, and to see what the worker does with nonsense."""
+    _check_subject(subject)
     bodies = []
     for file in files:
         try:
-            bodies.append(Path(file).read_bytes())
+            bodies.append(sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes())
         except OSError as error:
             raise CliError(Exit.INVALID, f"{file} cannot be read: {error.strerror}", "check the path") from error
 
-    async def work(desk: Desk) -> None:
-        for body in bodies:
-            ident = message_id(subject, event_id or os.urandom(16).hex())
-            receipt = await desk.publish(subject, body, {}, ident)
+    async def work(desk: Desk) -> list[Receipt]:
+        idents = [message_id(subject, event_id or os.urandom(16).hex()) for _ in bodies]
+        return [await desk.publish(subject, body, {}, ident) for body, ident in zip(bodies, idents, strict=True)]
+
+    receipts = with_desk(work)
+    if output != TABLE:
+        told = [
+            {"subject": subject, "stored": not r.duplicate, "stream": r.stream, "sequence": r.sequence}
+            for r in receipts
+        ]
+        emit(told, output)
+    else:
+        for receipt in receipts:
             stored = "not stored: duplicate of" if receipt.duplicate else "stored as"
             note(f"{subject}: {stored} sequence {receipt.sequence}")
+    if any(receipt.duplicate for receipt in receipts):
+        raise click.exceptions.Exit(Exit.REFUSED)
 
-    with_desk(work)
+
+def _check_subject(subject: str) -> None:
+    try:
+        known = parse_subject(subject).kind in {SubjectKind.OAM, SubjectKind.REQUEST}
+    except ContractViolation:
+        known = False
+    if not known:
+        raise CliError(
+            Exit.INVALID,
+            f"{subject!r} is no subject of events",
+            "give platform.oam.NAMESPACE.NAME or platform.request.NAMESPACE.NAME",
+        )
 
 
 def _headers_size(headers: Mapping[str, str]) -> int:

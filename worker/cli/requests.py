@@ -33,7 +33,7 @@ _reason_option = click.option("--reason", help="Why, for the ledger's readers.")
 
 
 @click.command(name="retry")
-@click.argument("application", type=APPLICATION)
+@click.argument("application", type=APPLICATION, metavar="NAMESPACE/APP")
 @click.option("--reconcile", is_flag=True, help="Run also what is applied (after an upgrade of templates, say).")
 @_reason_option
 @_watch_option
@@ -44,7 +44,7 @@ def retry(
 ) -> None:
     """Run again what did not succeed.
 
-    That is what the record of APPLICATION (NAMESPACE/APP) says is not applied.
+    That is what the record of NAMESPACE/APP says is not applied.
 
     Exit code 3 if nothing is recorded of it.
     """
@@ -56,7 +56,7 @@ def retry(
 
 
 @click.command(name="delete")
-@click.argument("application", type=APPLICATION)
+@click.argument("application", type=APPLICATION, metavar="NAMESPACE/APP")
 @click.option(
     "--deletion-policy",
     type=click.Choice(["retain", "delete"]),
@@ -92,7 +92,7 @@ def delete(
 
 
 @click.command(name="stop")
-@click.argument("application", type=APPLICATION)
+@click.argument("application", type=APPLICATION, metavar="NAMESPACE/APP")
 @output_option
 def stop(application: AppKey, output: str) -> None:
     """Stop the current run of an application.

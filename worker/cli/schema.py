@@ -21,7 +21,7 @@ def group() -> None:
     """Export the JSON Schemas and the AsyncAPI document."""
 
 
-@group.command()
+@group.command(short_help="Print one schema, or write all to a folder.")
 @click.argument("name", required=False)
 @click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), help="Write everything here.")
 @click.option("--list", "listing", is_flag=True, help="List the names.")
@@ -58,7 +58,7 @@ def _find(files: dict[str, Path], name: str) -> Path:
     for known in sorted(ending, key=lambda one: not one.startswith("events/")):
         return files[known]
     near = difflib.get_close_matches(name, [*files, *(known.rpartition("/")[2] for known in files)], n=1)
-    fix = f"did you mean {near[0]}?" if near else "see --list"
+    fix = f"did you mean {near[0]}?" if near else 'see "platform-worker schema export --list"'
     raise CliError(Exit.NOT_FOUND, f"there is no schema {name!r}", fix)
 
 

@@ -30,11 +30,11 @@ def group() -> None:
     """Show or rebuild the recorded state."""
 
 
-@group.command()
-@click.argument("application", type=APPLICATION, required=False)
+@group.command(short_help="Show a record as it is stored, or the bucket.")
+@click.argument("application", type=APPLICATION, required=False, metavar="[NAMESPACE/APP]")
 @output_option
 def show(application: AppKey | None, output: str) -> None:
-    """Show the record of APPLICATION (NAMESPACE/APP) as it is stored, or how the bucket as a whole is.
+    """Show the record of NAMESPACE/APP as it is stored, or how the bucket as a whole is.
 
     The stored form leaves out what equals its default; `status` shows the same for people.
     """
@@ -68,7 +68,7 @@ def _show_bucket(output: str) -> None:
         )
 
 
-@group.command()
+@group.command(short_help="Make lost records again from Workflows.")
 @click.option("--empty", is_flag=True, help="Accept the bucket as it is instead of reading Workflows.")
 @output_option
 def rebuild(empty: bool, output: str) -> None:

@@ -11,7 +11,7 @@ from worker.cli.applications import APPLICATION, any_detail
 from worker.cli.connect import with_desk
 from worker.cli.exits import CliError, Exit
 from worker.cli.ledger_view import Entry, read
-from worker.cli.output import STYLES, TABLE, console, emit, note, output_option, table, text, working
+from worker.cli.output import STYLES, TABLE, console, emit, lines, note, output_option, table, text, working
 from worker.domain.classify import TYPES
 
 if TYPE_CHECKING:
@@ -24,15 +24,15 @@ _LAST = 10
 
 
 @click.command(name="status")
-@click.argument("application", type=APPLICATION, required=False)
+@click.argument("application", type=APPLICATION, required=False, metavar="[NAMESPACE/APP]")
 @click.option("-n", "--namespace", help="Only applications of this namespace.")
 @output_option
 def command(application: AppKey | None, namespace: str | None, output: str) -> None:
     """Show what is recorded of all applications, or of one in detail.
 
-    APPLICATION is NAMESPACE/APP, or APP in the namespace default.
+    APP alone is in the namespace default.
 
-    Exit code 3 if nothing is recorded of APPLICATION; 1 if its last run failed.
+    Exit code 3 if nothing is recorded of NAMESPACE/APP; 1 if its last run failed.
     """
     if application is None:
         _overview(namespace, output)
@@ -50,7 +50,7 @@ def _overview(namespace: str | None, output: str) -> None:
         emit([to_json(record) for record in records], output)
         return
     if not records:
-        note("nothing is recorded yet")
+        note(f"nothing is recorded in the namespace {namespace}" if namespace else "nothing is recorded yet")
         return
     columns = ("application", "owner", "order", "run", "phase", "attempt", "components", "not applied")
     console().print(table(columns, [_line(record) for record in records]))
@@ -106,7 +106,7 @@ def _show(record: Record, entries: list[Entry]) -> None:
 
 def _component(component: ComponentRecord) -> tuple[object, ...]:
     identity = component.identity
-    outputs = ", ".join(f"{name}={value}" for name, value in component.outputs.items())
+    outputs = lines(f"{name}={value}" for name, value in component.outputs.items())
     return (
         identity.name,
         identity.type,

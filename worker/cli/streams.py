@@ -22,7 +22,7 @@ def group() -> None:
     """Create the streams, consumer and bucket, or check them for drift."""
 
 
-@group.command()
+@group.command(short_help="Create what is missing and change what differs.")
 @output_option
 def apply(output: str) -> None:
     """Create what is missing and change what differs; a second call changes nothing.
@@ -45,7 +45,7 @@ def apply(output: str) -> None:
     console().print(table(("action", "kind", "name", "settings"), rows))
 
 
-@group.command()
+@group.command(short_help="Compare the server with the declaration.")
 @output_option
 def check(output: str) -> None:
     """Compare the server with the declaration and change nothing; exit code 1 if something differs."""

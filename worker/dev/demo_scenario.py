@@ -113,8 +113,14 @@ def load(path: Path = SHIPPED) -> Scenario:
     try:
         document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         return Scenario.model_validate({**document, "folder": path.parent})
-    except (OSError, yaml.YAMLError, TypeError, ValidationError) as error:
-        raise ScenarioError(f"{path} is no scenario: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"])
+        raise ScenarioError(
+            f"{path} is no scenario: {first['msg']} (at ${where}); see {SHIPPED.parent.name}/{SHIPPED.name}"
+        ) from error
+    except (OSError, yaml.YAMLError, TypeError) as error:
+        raise ScenarioError(f"{path} is no scenario: {' '.join(str(error).split())}") from error
 
 
 def failure(component: str) -> Scenario:

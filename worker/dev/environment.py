@@ -114,7 +114,8 @@ def _explained(kubeconfig: Path) -> Iterator[None]:
     try:
         yield
     except _UNUSABLE as error:
-        why = error.said if isinstance(error, ApiAnswerError) else str(error) or type(error).__name__
+        said = error.said if isinstance(error, ApiAnswerError) else str(error)
+        why = " ".join(said.split()) or type(error).__name__
         raise KubernetesUnusable(
             f"the Kubernetes API of {kubeconfig} cannot be used: {why}; check the file, and that its cluster runs"
         ) from error

@@ -166,10 +166,10 @@ def test_an_unknown_type_is_skipped_with_a_reason(call: Call) -> None:
             "a → b → a",
         ),
         (
-            [{"name": "api", "type": "webservice", "properties": {"repository": "x{{workflow.name}}"}}],
-            "api",
-            "$..components[?(@.name=='api')].properties",
-            "opens an Argo tag",
+            [{"name": "chat", "type": "rasa-chatbot", "properties": {"policies": ["x" * 1000] * 70}}],
+            "chat",
+            "$..components[?(@.name=='chat')].properties",
+            "a claim takes 65536",
         ),
     ],
 )
@@ -219,7 +219,10 @@ def test_broken_documents_are_one_error(text: str, says: str, call: Call) -> Non
 def test_a_missing_file_is_one_error(call: Call) -> None:
     done = call("plan", "no-such-file.yaml")
     assert done.exit_code == Exit.INVALID
-    assert "no-such-file.yaml cannot be read" in done.stdout
+    assert done.stdout == ""
+    assert done.stderr == "error: no-such-file.yaml cannot be read: No such file or directory; check the path\n"
+    told = json.loads(call("plan", "no-such-file.yaml", "--output", "json").stdout)
+    assert "no-such-file.yaml cannot be read" in told["errors"][0]["message"]
 
 
 def test_keys_are_texts_as_in_json(call: Call) -> None:
