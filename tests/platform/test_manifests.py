@@ -13,6 +13,7 @@ PREREQUISITES = LAYOUT.root / "prerequisites"
 (COMPOSITION,) = goldens.load_all(LAYOUT.composition)
 PROVIDER = {document["kind"]: document for document in goldens.load_all(PREREQUISITES / "provider-kubernetes.yaml")}
 (KEDA,) = goldens.load_all(PREREQUISITES / "keda.yaml")
+(LAYER,) = goldens.load_all(LAYOUT.root.parent / "04-apis.yaml")
 
 
 def version(text: str) -> tuple[int, ...]:
@@ -74,3 +75,26 @@ def test_prerequisites_come_before_what_needs_them() -> None:
     for path in PREREQUISITES.glob("*.yaml"):
         for document in goldens.load_all(path):
             assert int(document["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"]) < 0, document["metadata"]
+
+
+def test_the_layer_is_synchronised_by_itself_after_what_it_stands_on() -> None:
+    assert (LAYER["apiVersion"], LAYER["kind"]) == ("argoproj.io/v1alpha1", "Application")
+    assert LAYER["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"] == "1"
+    assert LAYER["spec"]["syncPolicy"]["automated"] == {"prune": True, "selfHeal": True}
+    assert "ServerSideApply=true" in LAYER["spec"]["syncPolicy"]["syncOptions"]
+
+
+def test_the_layer_has_every_definition_composition_and_prerequisite_and_nobodys_claims() -> None:
+    source = LAYER["spec"]["source"]
+    assert LAYOUT.root.parents[1] / source["path"] == LAYOUT.root
+    assert source["directory"]["recurse"] is True
+    folders, _, files = source["directory"]["include"].partition("}")
+    assert files == "/*.yaml"
+    included = {path for folder in folders.removeprefix("{").split(",") for path in (LAYOUT.root / folder).rglob("*")}
+    wanted = {
+        path
+        for folder in ("definitions", "compositions", "prerequisites")
+        for path in (LAYOUT.root / folder).glob("*.yaml")
+    }
+    assert included == wanted
+    assert {LAYOUT.definition, LAYOUT.composition, LAYOUT.functions} <= included
