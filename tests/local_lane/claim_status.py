@@ -80,7 +80,8 @@ def _reasons(resource: str, found: Manifest) -> list[Manifest]:
             reasons.append(_reason(resource, condition))
     if reasons:
         return reasons
-    return [_reason(resource, ready if found else {"reason": "Creating", "message": "not created yet"})]
+    why, message = ready.get("reason") or "Creating", ready.get("message") or "not ready yet"
+    return [{"resource": resource, "reason": why, "message": message if found else "not created yet"}]
 
 
 def _reason(resource: str, condition: Manifest) -> Manifest:

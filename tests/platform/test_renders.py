@@ -159,6 +159,17 @@ def test_status_of_a_claim_before_anything_exists() -> None:
     assert condition(status)["status"] == "False"
 
 
+def test_status_of_a_claim_whose_objects_were_just_made_has_reasons_in_words() -> None:
+    status = status_of("status-starting")
+    assert (status["ready"], status["replicas"], status["readyReplicas"]) == (False, 0, 0)
+    assert reasons(status) == [
+        ("ServiceAccount/orders", "Creating"),
+        ("Deployment/orders", "Unavailable"),
+        ("ScaledObject/orders-scaler", "Unavailable"),
+    ]
+    assert {found["message"] for found in status["reasons"]} == {"not ready yet"}
+
+
 def test_status_names_a_rollout_that_does_not_get_on() -> None:
     status = status_of("status-rollout-stuck")
     assert (status["ready"], status["replicas"], status["readyReplicas"]) == (False, 2, 1)
