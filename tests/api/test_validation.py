@@ -104,3 +104,14 @@ def test_a_patch_is_validated_too(api: Client, path: str) -> None:
     refused = api.expect(422, "PATCH", f"{path}/one", {"spec": {"size": 99}}, MERGE)
     assert refused.causes == [("spec.size", "FieldValueInvalid")]
     assert api.expect(200, "GET", f"{path}/one").body["spec"]["size"] == 1
+
+
+def test_a_status_is_validated_alone(api: Client, path: str) -> None:
+    api.expect(201, "POST", path, widget("one"))
+    refused = api.expect(422, "PATCH", f"{path}/one/status", {"status": {"phase": 1}}, MERGE)
+    assert refused.causes == [("status.phase", "FieldValueTypeInvalid")]
+    assert refused.message.endswith(
+        'status.phase: Invalid value: "integer": phase in body must be of type string: "integer"'
+    )
+    refused = api.expect(422, "PATCH", f"{path}/one/status", {"status": "text"}, MERGE)
+    assert refused.causes == [("status", "FieldValueTypeInvalid")]

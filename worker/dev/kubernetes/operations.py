@@ -15,6 +15,7 @@ from worker.dev.kubernetes.apply import apply, check_typed
 from worker.dev.kubernetes.managed_fields import track_update
 from worker.dev.kubernetes.objects import JsonObject, now
 from worker.dev.kubernetes.registry import DEFINITIONS, NAMESPACES, Resource
+from worker.dev.kubernetes.schema import ANY, Schema
 from worker.dev.kubernetes.status import Cause
 from worker.dev.kubernetes.store import Store, Stored
 from worker.dev.kubernetes.validation import validate
@@ -206,14 +207,18 @@ class Operations:
             call.warnings += unknown
         schema.fill(value)
 
-    def _validate(self, resource: Resource, value: JsonObject, old: JsonObject | None = None) -> None:
+    def _validate(
+        self, resource: Resource, value: JsonObject, old: JsonObject | None = None, subresource: str = ""
+    ) -> None:
         if value["kind"] != resource.kind:
             message = f'Invalid value: "{value["kind"]}": must be {resource.kind}'
             wrong = dataclasses.replace(resource, kind=value["kind"])
             raise status.invalid(wrong, value["metadata"]["name"], [Cause("kind", "FieldValueInvalid", message)])
         causes = metadata.validate(resource, value)
-        if resource.schema is not None:
+        if resource.schema is not None and subresource != "status":
             causes += validate(resource.schema, value)
+        elif resource.schema is not None and "status" in value:
+            causes += _validate_status(resource.schema, value["status"])
         if resource.rules is not None:
             causes += resource.rules.judge(value, old, causes)
         if causes:
@@ -227,7 +232,7 @@ class Operations:
         metadata.keep_system_fields(old, value)
         self._confine(call, old, value)
         self._check_finalizers(call, old, value)
-        self._validate(resource, value, old)
+        self._validate(resource, value, old, call.subresource)
         if not tracked:
             track_update(resource, old, value, call.manager, call.subresource)
         value["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
@@ -300,6 +305,15 @@ class Operations:
             raise status.storage_refused()
         call.committed = True
         return self._store.put(call.resource.key, stored)
+
+
+def _validate_status(schema: Schema, value: Any) -> list[Cause]:
+    """Check a status alone, as the real server does for its subresource; its messages then begin at the status."""
+    found = validate(schema.child("status") or ANY, value)
+    return [
+        dataclasses.replace(cause, field="status" if cause.field == "<nil>" else f"status.{cause.field}")
+        for cause in found
+    ]
 
 
 def _bumps_generation(resource: Resource, old: JsonObject, new: JsonObject) -> bool:
