@@ -34,6 +34,16 @@ kind: ApplicationClaim
 metadata: {name: orders, namespace: shop}
 spec: {name: orders, language: cobol}
 """
+LIST = """\
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: platform.example.org/v1alpha1, kind: AppContainerClaim, metadata: {name: shop}, spec: {name: a}}
+- apiVersion: platform.example.org/v1alpha1
+  kind: AppContainerClaim
+  metadata: {name: shop}
+  spec: {}
+"""
 #: File, its text, and the beginning of each thing that is said about it.
 FILES = {
     "mixed": (
@@ -54,6 +64,12 @@ FILES = {
         ["1: kind: required, but missing; must be one of AppContainerClaim, "],
     ),
     "other": (OTHER, ["1: no claim in this file"]),
+    "list": (LIST, ["4: AppContainerClaim/shop is valid", "8: spec.name: required, but missing"]),
+    "alias of an alias": (
+        f"a: &a [{'x, ' * 40}]\nb: &b [{'*a, ' * 40}]\nc: &c [{'*b, ' * 40}]\nd: [{'*c, ' * 40}]\n",
+        ["1: Excessive alias count indicates a resource exhaustion attack"],
+    ),
+    "windows": ("\ufeff" + GOOD.replace("\n", "\r\n"), ["1: AppContainerClaim/shop is valid"]),
 }
 
 
