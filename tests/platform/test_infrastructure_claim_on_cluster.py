@@ -7,15 +7,18 @@ it compares the stored values with the wanted ones.
 
 from __future__ import annotations
 
+import copy
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.platform.infrastructure import at
 from tests.platform.test_infrastructure_claim import CATALOGUE, composed_of, document
+from tests.support.control_plane_api import APPLY_PATCH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.support.control_plane import ControlPlane
 
@@ -65,3 +68,50 @@ def test_an_emptied_map_is_not_stored_as_it_was_sent(holders: ControlPlane) -> N
     """Why this is tested at all: the day it is, the Composition may be simpler."""
     applied(holders, "emptied", {"settings": {"port": "9363"}, "other": "1"})
     assert applied(holders, "emptied", {"settings": {}, "other": "1"}) == {"settings": None, "other": "1"}
+
+
+def test_the_container_that_is_added_to_an_operators_pod_is_restricted(
+    control_plane: ControlPlane, restricted: Callable[[], str]
+) -> None:
+    """The only one whose spec the platform owns: MongoDB's exporter. The rest of each pod is the operator's affair."""
+    (exporter,) = copy.deepcopy(at(document(composed_of("mongodb"), "release"), "replsets.rs0.sidecars"))
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "exporter"}, "spec": {"containers": [exporter]}}
+    path = f"/api/v1/namespaces/{restricted()}/pods?fieldValidation=Strict&dryRun=All"
+    control_plane.expect(201, "POST", path, pod)
+    del exporter["securityContext"]["capabilities"]
+    answer = control_plane.request("POST", path, pod)
+    assert 'must set securityContext.capabilities.drop=["ALL"]' in answer.message
+
+
+def observed_stateful_set() -> dict[str, Any]:
+    """Return what the Object of a redis claim says of the StatefulSet that the operator makes."""
+    found = [made for made in composed_of("redis-minimal").values() if made["kind"] == "Object"]
+    (manifest,) = (
+        made["spec"]["forProvider"]["manifest"]
+        for made in found
+        if made["spec"].get("managementPolicies") == ["Observe"]
+        and made["spec"]["forProvider"]["manifest"]["kind"] == "StatefulSet"
+    )
+    return copy.deepcopy(manifest)
+
+
+@pytest.mark.parametrize(("verbs", "code"), [(["get", "patch"], 200), (["get", "list", "watch"], 403)])
+def test_looking_is_an_apply_that_changes_nothing(control_plane: ControlPlane, verbs: list[str], code: int) -> None:
+    namespace = control_plane.namespace("looking")
+    manifest = observed_stateful_set()
+    manifest["metadata"]["namespace"] = namespace
+    name = manifest["metadata"]["name"]
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "redis", "image": "redis:8"}]}}
+    spec = {"serviceName": name, "selector": {"matchLabels": labels}, "template": template}
+    folder = f"/apis/apps/v1/namespaces/{namespace}/statefulsets"
+    made = control_plane.expect(201, "POST", folder, {"metadata": {"name": name}, "spec": spec})
+    rules = [{"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": verbs}]
+    token = control_plane.service_account(namespace, rules, name="provider-kubernetes")
+    options = "fieldManager=provider-kubernetes&force=true&dryRun=All"
+    answer = control_plane.request(
+        "PATCH", f"{folder}/{name}?{options}", manifest, content_type=APPLY_PATCH, token=token
+    )
+    assert answer.status == code, answer.message
+    left = control_plane.expect(200, "GET", f"{folder}/{name}")
+    assert left["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]

@@ -15,7 +15,9 @@ from tools.platform_api.catalogue import load, rewritten
 
 PREREQUISITES = FOLDER / "prerequisites"
 ALL = {"get", "list", "watch", "create", "update", "patch", "delete"}
-LOOK = {"get", "list", "watch"}
+#: What provider-kubernetes does with an object that it only observes: it reads it, and applies its own few fields as a
+#: dry run (`SSAResourceSyncer.GetDesiredState`).
+LOOK = {"get", "patch"}
 #: By hand, from the charts' templates with the values that the Composition gives them.
 MADE_BY_CHARTS = {
     ("", "configmaps"), ("", "services"), ("postgresql.cnpg.io", "clusters"),

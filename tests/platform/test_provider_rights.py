@@ -11,6 +11,8 @@ from tests.platform.goldens import Layout
 from tools.platform_api.apis import APIS, FOLDER, api
 
 if TYPE_CHECKING:
+    from collections.abc import Set
+
     from tools.platform_api.apis import Api
 
 PREREQUISITES = FOLDER / "prerequisites"
@@ -18,15 +20,17 @@ DOCUMENTS = [document for path in sorted(PREREQUISITES.glob("*.yaml")) for docum
 ROLES = {document["metadata"]["name"]: document for document in DOCUMENTS if document["kind"] == "ClusterRole"}
 #: What provider-kubernetes does with an object of its own: it applies server-side, which is never an update.
 WRITE = {"get", "create", "patch", "delete"}
+#: With an object that it only observes: the same, but for the dry run of an apply.
+LOOK = {"get", "patch"}
 
 
-def composed(of: Api) -> set[tuple[str, str]]:
-    """Return group and resource of each manifest in the goldens of an API that its Objects make rather than watch."""
+def composed(of: Api, *, observed: bool = False) -> set[tuple[str, str]]:
+    """Return group and resource of each manifest in the goldens of an API that its Objects make, or only observe."""
     layout = Layout(of)
     found = set()
     for name in layout.goldens():
         for made in goldens.objects(goldens.rendered(layout, name)).values():
-            if made["spec"].get("managementPolicies") != ["Observe"]:
+            if (made["spec"].get("managementPolicies") == ["Observe"]) == observed:
                 manifest = made["spec"]["forProvider"]["manifest"]
                 found.add((manifest["apiVersion"].rpartition("/")[0], plural(manifest["kind"])))
     return found
@@ -37,9 +41,9 @@ def plural(kind: str) -> str:
     return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
 
 
-def granted(*names: str) -> set[tuple[str, str]]:
+def granted(*names: str, verbs: Set[str] = frozenset(WRITE)) -> set[tuple[str, str]]:
     rules: list[dict[str, Any]] = [
-        rule for name in names for rule in ROLES[name]["rules"] if set(rule["verbs"]) >= WRITE
+        rule for name in names for rule in ROLES[name]["rules"] if set(rule["verbs"]) >= verbs
     ]
     return {(group, resource) for rule in rules for group in rule["apiGroups"] for resource in rule["resources"]}
 
@@ -54,6 +58,11 @@ def bound() -> set[str]:
 @pytest.mark.parametrize("of", APIS, ids=lambda of: of.plural)
 def test_what_is_composed_may_be_made(of: Api) -> None:
     assert composed(of) - granted(*bound()) == set()
+
+
+@pytest.mark.parametrize("of", APIS, ids=lambda of: of.plural)
+def test_what_is_observed_may_be_applied_as_a_dry_run(of: Api) -> None:
+    assert composed(of, observed=True) - granted(*bound(), verbs=LOOK) == set()
 
 
 def test_the_role_for_applications_has_nothing_that_is_not_composed() -> None:
