@@ -268,6 +268,23 @@ def test_what_no_field_decides(kind: str, path: str, value: object) -> None:
             assert at(document(composed_of(name), "release"), path) == value, name
 
 
+#: By hand: what the restricted level of Pod Security asks of a container.
+RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "runAsNonRoot": True,
+    "runAsUser": 65535,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_container_that_the_platform_adds_to_an_operators_pod_is_restricted(name: str) -> None:
+    sidecars = at(document(composed_of(name), "release"), "replsets.rs0.sidecars")
+    if sidecars is not infrastructure.ABSENT:
+        assert all(container["securityContext"] == RESTRICTED for container in sidecars)
+
+
 @pytest.mark.parametrize("name", [name for name in CASES if infrastructure.kind_of(claim_of(name)) == "kafka"])
 def test_kafka_which_asks_for_no_password_lets_in_its_namespace_only(name: str) -> None:
     (listener,) = document(composed_of(name), "server")["spec"]["kafka"]["listeners"]
