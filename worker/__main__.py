@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from worker.cli.app import cli
+import sys
 
 
 def main() -> None:
     """Run the command line; ends the process with one of the exit codes of ``worker.cli.exits``."""
-    cli(prog_name="platform-worker")
+    try:
+        from worker.cli.app import cli  # noqa: PLC0415 - Ctrl-C is told without a traceback from the first import on
+
+        cli(prog_name="platform-worker")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

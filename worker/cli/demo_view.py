@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.cli.demo_run import Outcome, Progress
-from worker.cli.output import clean, console, table, text
+from worker.cli.output import clean, console, lines, show_table, table, text
 from worker.cli.watch import say_line
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
     from worker.cli.demo_results import Result
 
@@ -99,10 +99,10 @@ def show_outcome(outcome: Outcome) -> None:
         mark = text("✔", "green") if not deviations else text("✘", "red")
         rows.append((mark, result.step.title, result.application, _wanted(result), _became(result), _what(result)))
     columns = ("", "event", "application", "had to become", "became", "what the ledger says")
-    out.print(table(columns, rows, title="Read back from PLATFORM_STATUS and PLATFORM_DLQ"))
+    show_table(out, columns, rows, title="Read back from PLATFORM_STATUS and PLATFORM_DLQ")
     for result in outcome.results:
         if result.claims:
-            out.print(_claims(result))
+            _show_claims(out, result)
     for result in outcome.results:
         for deviation in result.deviations():
             out.print(text(f"✘ {result.step.title}: {deviation}", "red"))
@@ -113,8 +113,8 @@ def show_outcome(outcome: Outcome) -> None:
     out.print(text(summary, "bold green" if outcome.ok else "bold red"))
 
 
-def _claims(result: Result) -> RenderableType:
-    """Return the claims of an application in the order in which they were made, and what they bind."""
+def _show_claims(out: Console, result: Result) -> None:
+    """Print the claims of an application in the order in which they were made, and what they bind."""
     rows: list[tuple[object, ...]] = []
     for number, claim in enumerate(result.claims, 1):
         state = text("ready", "green") if claim.ready else text(claim.message, "red")
@@ -123,11 +123,9 @@ def _claims(result: Result) -> RenderableType:
             if claim.secret
             else [f"{field.removesuffix(_REF)}: {name}" for field, name in claim.bound.items()]
         )
-        first, *others = secrets or [""]
-        rows.append((number, claim.component, claim.kind, claim.name, state, first))
-        rows += [("", "", "", "", "", other) for other in others]
+        rows.append((number, claim.component, claim.kind, claim.name, state, lines(secrets)))
     columns = ("#", "made for", "claim", "name", "", "connection secret, or those that it binds")
-    return table(columns, rows, title=f"Claims of {result.application}, in the order in which they were made")
+    show_table(out, columns, rows, title=f"Claims of {result.application}, in the order in which they were made")
 
 
 def _wanted(result: Result) -> str:

@@ -10,7 +10,7 @@ from contracts.names import escape
 from worker.cli.connect import with_desk
 from worker.cli.dead_letter import DeadLetter
 from worker.cli.exits import CliError, Exit
-from worker.cli.output import TABLE, clean, console, emit, note, output_option, table, text, working
+from worker.cli.output import TABLE, clean, console, emit, note, output_option, show_table, table, text, working
 from worker.cli.replay import Replay, replay_all
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def list_command(error_class: str | None, namespace: str | None, output: str) ->
         )
         for one in letters
     ]
-    console().print(table(("no.", "event of", "application", "class", "path", "reason"), rows))
+    show_table(console(), ("no.", "event of", "application", "class", "path", "reason"), rows)
 
 
 @group.command(short_help="Show one dead letter: reason, headers, body.")
@@ -137,7 +137,7 @@ def replay(
             (r.letter.sequence, f"{r.letter.namespace}/{r.letter.name}", r.outcome, r.sequence or "", r.reason)
             for r in done
         ]
-        console().print(table(("no.", "application", "outcome", "stored as", "why"), rows))
+        show_table(console(), ("no.", "application", "outcome", "stored as", "why"), rows)
     if any(one.outcome != "replayed" for one in done):
         note("not everything was replayed")
         raise click.exceptions.Exit(Exit.REFUSED)

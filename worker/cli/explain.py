@@ -12,7 +12,7 @@ from worker.cli.connect import with_desk
 from worker.cli.dead_letter import DeadLetter
 from worker.cli.exits import CliError, Exit
 from worker.cli.ledger_view import Entry, read
-from worker.cli.output import TABLE, console, emit, output_option, table, text, working
+from worker.cli.output import TABLE, console, emit, output_option, show_table, text, working
 
 if TYPE_CHECKING:
     from worker.outbound.desk import Desk
@@ -68,12 +68,12 @@ def _show(event_id: str, entries: list[Entry], letters: list[DeadLetter]) -> Non
     out = console()
     out.print(text(event_id, "bold"), text(f"about {entries[0].application}", "dim"))
     rows = [(entry.time, entry.delivered, entry.kind, entry.summary()) for entry in entries]
-    out.print(table(("time", "delivery", "status", "what"), rows))
+    show_table(out, ("time", "delivery", "status", "what"), rows)
     components = entries[-1].data.get("components", [])
     if components:
         lines = [(c["name"], c["type"], c["action"], c["state"], c.get("message", "")) for c in components]
         columns = ("component", "type", "action", "state", "message")
-        out.print(table(columns, lines, title="components, as last told"))
+        show_table(out, columns, lines, title="components, as last told")
     for one in letters:
         out.print(
             text(f"dead letter {one.sequence} ({one.error_class}): {one.reason}", "red"),

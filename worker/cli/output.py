@@ -26,6 +26,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 TABLE, JSON, YAML = "table", "json", "yaml"
 #: Columns of a table that goes into a file or a pipe, where nobody can make the window wider.
 _PIPE_WIDTH = 180
+#: How much wider than the window a table's longest words may make it, and a width that nothing needs.
+_BREAKING, _ENDLESS = 1.25, 10_000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 STYLES = {
@@ -111,6 +113,31 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
     for row in rows:
         made.add_row(*(cell if hasattr(cell, "__rich_console__") else text(cell) for cell in row))
     return made
+
+
+def show_table(out: Console, columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
+    """Print a table; where the window is so narrow that most words would break, a paragraph for each row instead."""
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    listed = [tuple(row) for row in rows]
+    made = table(columns, listed, title=title)
+    wanted = out.measure(made, options=out.options.update_width(_ENDLESS)).minimum
+    if wanted <= out.width * _BREAKING:
+        out.print(made)
+        return
+    if title:
+        out.print(text(title, "italic"))
+    for row in listed:
+        paragraph = Table.grid(padding=(0, 2))
+        paragraph.add_column(no_wrap=True)
+        paragraph.add_column(overflow="fold")
+        for column, cell in zip(columns, row, strict=True):
+            shown = cell if hasattr(cell, "__rich_console__") else text(cell)
+            if not isinstance(shown, Text) or shown.plain:
+                paragraph.add_row(text(column, "dim"), shown)
+        out.print(paragraph)
+        out.print()
 
 
 def note(message: str) -> None:

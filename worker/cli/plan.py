@@ -14,7 +14,7 @@ from contracts.names import EVENTS_STREAM
 from contracts.violations import ContractViolation
 from worker.cli.documents import DocumentError, Outgoing, read_files
 from worker.cli.exits import Exit
-from worker.cli.output import STYLES, TABLE, console, emit, output_option, table, text, working
+from worker.cli.output import STYLES, TABLE, console, emit, output_option, show_table, text, working
 from worker.cli.plan_view import PlanView, TaskLine, of_broken, of_rejection, understand, view
 from worker.domain.events import Delivery
 from worker.domain.record import Record
@@ -85,7 +85,7 @@ def _show(views: list[PlanView], *, live: bool, everything: bool) -> None:
         out.print(text(f"{one.namespace}/{one.name or '?'}", "bold"), text(f"compared with {against}", "dim"))
         if one.tasks:
             rows = [_row(number, task) for number, task in enumerate(one.tasks, 1)]
-            out.print(table(("#", "action", "component", "type", "pattern", "template", "after", "why"), rows))
+            show_table(out, ("#", "action", "component", "type", "pattern", "template", "after", "why"), rows)
             _show_parameters(out, one, everything=everything)
         for name in one.unchanged:
             out.print(text(f"  unchanged  {name}", "dim"))

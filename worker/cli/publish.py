@@ -19,7 +19,7 @@ from contracts.violations import ContractViolation
 from worker.cli.connect import with_desk
 from worker.cli.documents import Outgoing, read_files
 from worker.cli.exits import CliError, Exit
-from worker.cli.output import TABLE, console, emit, note, output_option, table, working
+from worker.cli.output import TABLE, console, emit, note, output_option, show_table, working
 from worker.cli.watch import exit_of, say_line, watch
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def show(sent: list[Sent], output: str) -> None:
     ]
     columns = ("application", "type", "event id", "sequence", "outcome")
     watched = any(one.end for one in sent)
-    console().print(table(columns if watched else columns[:-1], rows if watched else [row[:-1] for row in rows]))
+    show_table(console(), columns if watched else columns[:-1], rows if watched else [row[:-1] for row in rows])
 
 
 def tell_duplicate(sent: Sent) -> None:

@@ -11,7 +11,7 @@ from worker.cli.applications import APPLICATION, any_detail
 from worker.cli.connect import with_desk
 from worker.cli.exits import CliError, Exit
 from worker.cli.ledger_view import Entry, read
-from worker.cli.output import STYLES, TABLE, console, emit, lines, note, output_option, table, text, working
+from worker.cli.output import STYLES, TABLE, console, emit, lines, note, output_option, show_table, text, working
 from worker.domain.classify import TYPES
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _overview(namespace: str | None, output: str) -> None:
         note(f"nothing is recorded in the namespace {namespace}" if namespace else "nothing is recorded yet")
         return
     columns = ("application", "owner", "order", "run", "phase", "attempt", "components", "not applied")
-    console().print(table(columns, [_line(record) for record in records]))
+    show_table(console(), columns, [_line(record) for record in records])
 
 
 def _line(record: Record) -> tuple[object, ...]:
@@ -99,9 +99,9 @@ def _show(record: Record, entries: list[Entry]) -> None:
         out.print(text("run"), text(run.name, "cyan"), text(f"attempt {run.attempt}"), phase, text(run.message))
     rows = [_component(component) for component in record.components]
     columns = ("component", "type", "target", "pattern", "wanted", "state", "outputs", "used by")
-    out.print(table(columns, rows, title="components"))
+    show_table(out, columns, rows, title="components")
     told = [(entry.time, entry.kind, entry.cause, entry.summary()) for entry in entries]
-    out.print(table(("time", "status", "event", "what"), told, title="last told"))
+    show_table(out, ("time", "status", "event", "what"), told, title="last told")
 
 
 def _component(component: ComponentRecord) -> tuple[object, ...]:

@@ -7,6 +7,7 @@ and Crossplane then do the work; or only its API server is used, and the control
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -28,6 +29,8 @@ from worker.dev.provider import SimulatedProvider
 from worker.settings import Settings
 
 _ARGO = "argo"
+#: Modules that come with the extra dev-mode, and that the embedded API needs.
+_EXTRA = ("cel_expr_python",)
 #: What an API server, or the file that says where it is, can be wrong with.
 _UNUSABLE = (ApiAnswerError, NotListedError, aiohttp.ClientError, OSError, ValueError, yaml.YAMLError)
 
@@ -88,9 +91,11 @@ async def environment(
 
     Raises:
         NatsServerError: The NATS server did not start.
-        ManifestsError: Templates or claims were not found, or were refused.
+        ManifestsError: Templates or claims were not found, or were refused; or dev mode is not installed.
         KubernetesUnusable: The kubeconfig leads to no API that does what is needed.
     """
+    if kubeconfig is None:
+        _demand_extra()
     folder = Path(tempfile.mkdtemp(prefix="platform-worker-"))
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -106,6 +111,16 @@ async def environment(
                 await _install(kubeconfig, templates, bare=api is None)
                 provider = await _simulate(stack, kubeconfig, claim_seconds, deadline)
         yield Environment(folder, nats.url, kubeconfig, api, provider)
+
+
+def _demand_extra() -> None:
+    """Say so if the package was installed without what only dev mode needs."""
+    missing = [name for name in _EXTRA if importlib.util.find_spec(name) is None]
+    if missing:
+        raise installation.ManifestsError(
+            f"dev mode is not installed, the module {missing[0]} is missing: "
+            'install the wheel again with its extra, pip install "PATH/TO/platform_worker.whl[dev-mode]"'
+        )
 
 
 @contextmanager
