@@ -32,6 +32,8 @@ from worker.domain.record import Phase
 _PACE = (0.05, 0.35)
 #: Rounds of retries after the faults: what failed has to be asked for again.
 _RETRIES = 3
+#: Seconds in which everything must be well before anything goes wrong.
+_BEGINNING = 240.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Plan:
         seconds: How long things go wrong.
         workers: Worker processes.
         mutant: A planted fault of all of them, ``""`` for none.
+        first_kill: Step at which the first worker after the beginning kills itself, ``STEP:N``; ``""`` leaves that to
+            the dice.
         patience: Seconds in which everything must come to rest afterwards.
     """
 
@@ -49,6 +53,7 @@ class Plan:
     seconds: float
     workers: int = 3
     mutant: str = ""
+    first_kill: str = ""
     patience: float = 240.0
 
 
@@ -71,7 +76,8 @@ class Soak:
         self._applications = applications(plan.seed)
         mutant = ("--mutant", plan.mutant) if plan.mutant else ()
         self._slots = [
-            Slot(arena, random.Random(f"{plan.seed}/slot/{number}"), mutant) for number in range(plan.workers)
+            Slot(arena, random.Random(f"{plan.seed}/slot/{number}"), mutant, failpoints=False)
+            for number in range(plan.workers)
         ]
         self._trouble = Trouble(arena, self._slots, self._applications, self._retry, plane)
         self._faults = schedule(plan.seed, plan.seconds, workers=plan.workers, nodes=len(arena.servers))
@@ -96,8 +102,12 @@ class Soak:
         # Retries make sense for what is recorded.
         for application in self._applications:
             await self._publish(application, application.next())
-        await self._arena.at_rest(within=self._plan.patience)
+        await self._arena.at_rest(within=_BEGINNING)
         self._arena.runner.inner.delay = 0.1
+        self._slots[0].next_step = self._plan.first_kill
+        for slot in self._slots:
+            slot.failpoints = True
+            slot.kill()
         began = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._author(began + self._plan.seconds, tasks))

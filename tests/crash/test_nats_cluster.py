@@ -163,8 +163,8 @@ async def arena(
 @pytest.mark.parametrize(("server", "fault"), CASES, indirect=["server"], scope="module")
 async def test_events_come_to_their_end(arena: Arena, fault: Fault, capsys: pytest.CaptureFixture[str]) -> None:
     stage = Stage(arena, fault.__name__.replace("_", "-"))
-    pinned = await arena.worker(NATS_URL=(await _leader(stage)).url)
-    free = await arena.worker()
+    pinned = await arena.worker(NATS_URL=(await _leader(stage)).url, LEASE_TTL="5")
+    free = await arena.worker(LEASE_TTL="5")
     await _all_well(arena, pinned, free)
     await stage.flow()
     began = time.monotonic()

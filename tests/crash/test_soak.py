@@ -18,8 +18,6 @@ CASES = [
     pytest.param("embedded", _SEED, 20.0, id="embedded"),
     *(pytest.param("real", _SEED + more, 20.0, id=f"real-{more}", marks=pytest.mark.cluster) for more in range(3)),
 ]
-#: Planted faults that random trouble finds within seconds, whatever the seed; all of them have a test of their own.
-FOUND_BY_CHANCE = {"ack-first": "was lost", "random-name": "Workflows"}
 
 
 @pytest.mark.parametrize(("server", "seed", "seconds"), CASES, indirect=["server"])
@@ -40,12 +38,14 @@ async def test_all_faults_at_random(
 
 
 @pytest.mark.parametrize("server", ["embedded"], indirect=True)
-@pytest.mark.parametrize("mutant", FOUND_BY_CHANCE)
-async def test_a_planted_fault_is_found(open_arena: OpenArena, mutant: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The same trouble with a broken worker is not clean."""
+async def test_a_planted_fault_is_found(open_arena: OpenArena, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same trouble is not clean with workers that acknowledge first: one kill is enough for that.
+
+    The other planted faults show only if two things meet, which chance may not bring about: see `test_mutants.py`.
+    """
     async with open_arena() as arena:
-        verdict = await Soak(arena, Plan(_SEED, 8.0, mutant=mutant, patience=20.0)).play()
-    expected = FOUND_BY_CHANCE[mutant]
-    assert any(expected in problem for problem in verdict.problems), f"{mutant} was not found in {verdict.story}"
+        plan = Plan(_SEED, 5.0, workers=1, mutant="ack-first", first_kill="loaded:2", patience=20.0)
+        verdict = await Soak(arena, plan).play()
+    assert any("was lost" in problem for problem in verdict.problems), verdict.story
     with capsys.disabled():
-        print(f"  {mutant}: {len(verdict.problems)} violations")
+        print(f"  ack-first, {verdict.story}; {len(verdict.problems)} violations")

@@ -29,7 +29,7 @@ _PASSING = ("unavailable", "internal", "too-many-requests", "timeout", "unauthor
 #: How a worker ends that was killed or asked to end; at once after its start it does not listen to requests yet.
 _EXPECTED_ENDS = (0, -signal.SIGKILL, -signal.SIGTERM)
 #: Answers in time matter more than patience here: faults are short.
-_ENVIRONMENT = {"PUBLISH_TIMEOUT": "2", "KUBE_API_TIMEOUT": "3"}
+_ENVIRONMENT = {"PUBLISH_TIMEOUT": "2", "KUBE_API_TIMEOUT": "3", "LEASE_TTL": "5"}
 _LOOK = 0.05
 #: Seconds in which a worker should take messages in, whatever else is in trouble; else the fault is left out.
 _START = 15.0
@@ -42,6 +42,7 @@ class Slot:
     Attributes:
         arguments: Of every worker in this slot.
         failpoints: Start workers that kill or freeze themselves at some step.
+        next_step: Where the next of them kills itself, ``STEP:N``; ``""`` leaves it to the dice.
         ends: Exit codes that nobody asked for.
         awaited: A fault waits for the worker to be at work.
     """
@@ -50,6 +51,7 @@ class Slot:
     dice: random.Random
     arguments: tuple[str, ...] = ()
     failpoints: bool = True
+    next_step: str = ""
     worker: WorkerProcess | None = None
     ends: list[int] = field(default_factory=list)
     awaited: bool = False
@@ -76,6 +78,12 @@ class Slot:
         except (aiohttp.ClientError, OSError, TimeoutError):
             return False
 
+    def kill(self) -> None:
+        """Kill the worker, if there is one; ``keep`` starts another one."""
+        if self.worker is not None:
+            with suppress(ProcessLookupError):
+                self.worker.process.kill()
+
     async def keep(self) -> None:
         """Look after the worker until cancelled."""
         while True:
@@ -98,7 +106,12 @@ class Slot:
         self.worker = await self.arena.worker(*self.arguments, *self._failpoint(), **_ENVIRONMENT)
 
     def _failpoint(self) -> tuple[str, ...]:
-        if not self.failpoints or self.dice.random() < 0.4:
+        if not self.failpoints:
+            return ()
+        if self.next_step:
+            step, self.next_step = self.next_step, ""
+            return "--kill-at", step
+        if self.dice.random() < 0.4:
             return ()
         how = self.dice.choice(("--kill-at", "--kill-at", "--freeze-at"))
         return how, f"{self.dice.choice(STEPS)}:{self.dice.randint(1, 8)}"
