@@ -1,7 +1,8 @@
-"""The commands with which the README looks for troubles work, on a claim that is in trouble."""
+"""The commands of the README work: those that look for troubles, on a claim in trouble, and the steps of a move."""
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from tests.platform.goldens import Layout
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from tests.platform.faulty import FaultyLane
 
@@ -106,3 +108,64 @@ async def test_the_status_names_what_is_missing(lane: FaultyLane) -> None:
     assert "Deployment/agent-executor: MinimumReplicasUnavailable" in reasons.text
     events = await lane.run("kubectl", "get", "events", "--field-selector", "reason=Failed")
     assert 'secret "agent-executor-llm-keys" not found' in events.text
+
+
+# --- Moving from direct manifests -------------------------------------------------------------------------------------
+
+HOME = "intelligence-deepagents"
+MOVED = "moved-agents"
+DIRECT = Layout().root / "tests" / "migration" / "agent-executor-direct.yaml"
+MIGRATION = README[README.index("## Moving from direct manifests") : README.index("## Troubleshooting")]
+STEPS = MIGRATION[MIGRATION.index("**Steps**") : MIGRATION.index("**Rollback**")]
+#: What is there before: manifests, Secrets, and a pod that works.
+BEFORE = f"""
+kubectl create namespace {MOVED}
+kubectl create secret generic agent-executor-db-conn -n {MOVED} --from-literal=endpoint=x --from-literal=port=1 \
+    --from-literal=database=x --from-literal=username=x --from-literal=password=x
+kubectl create secret generic agent-executor-cache-conn -n {MOVED} --from-literal=endpoint=x --from-literal=port=1 \
+    --from-literal=password=x
+kubectl create secret generic agent-executor-llm-keys -n {MOVED} --from-literal=OPENAI_API_KEY=x
+kubectl apply -f direct.yaml
+kubectl rollout status deployment/agent-executor -n {MOVED} --timeout=120s
+"""
+#: There is no KEDA in this lane to say it.
+SCALER_WORKS = f"""kubectl patch scaledobject agent-executor-scaler -n {MOVED} --subresource=status --type=merge \
+    --patch '{{"status": {{"conditions": [{{"type": "Ready", "status": "True"}}]}}}}'"""
+
+
+def steps() -> list[str]:
+    """Return the kubectl commands of the steps in their order, those in the text among them."""
+    text = re.sub(r"\\\n *", "", STEPS)
+    return [found.strip() for found in re.findall(r"(?:^ *|`)(kubectl [^`\n]*)", text, re.MULTILINE)]
+
+
+@on_lane
+async def test_the_steps_of_the_migration_move_a_service(lane: FaultyLane, tmp_path: Path) -> None:
+    for name, source in (("direct.yaml", DIRECT), ("agent-executor-claim.yaml", EXAMPLE)):
+        (tmp_path / name).write_text(source.read_text(encoding="utf-8").replace(HOME, MOVED), encoding="utf-8")
+
+    async def sh(script: str) -> str:
+        said = await lane.run("sh", "-ec", f"cd '{tmp_path}'\n{script}")
+        assert said.code == 0, f"{script}\n{said.text}"
+        return said.text
+
+    await sh(BEFORE)
+    assert len(steps()) == 6
+    for command in steps():
+        if "wait eventdrivenservice" in command:
+            await sh(f"kubectl wait --for=create scaledobject/agent-executor-scaler -n {MOVED} --timeout=120s")
+            await sh(SCALER_WORKS)
+        await sh(command.replace(HOME, MOVED))
+
+    saved = (tmp_path / "before.yaml").read_text(encoding="utf-8")
+    for kind in ("Deployment", "Service", "ServiceAccount", "ScaledObject"):
+        assert saved.count(f"\n  kind: {kind}\n") == 1
+    assert "selector:\n      matchLabels:\n        app: agent-executor\n" in saved
+    selector = await sh(
+        f"kubectl get deployment agent-executor -n {MOVED} -o jsonpath='{{.spec.selector.matchLabels}}'"
+    )
+    assert set(json.loads(selector)) == {"app.kubernetes.io/name", "app.kubernetes.io/component"}
+    await sh(
+        f"kubectl wait pod -n {MOVED} -l app.kubernetes.io/name=agent-executor --for=condition=Ready --timeout=120s"
+    )
+    await sh(f"kubectl wait pod -n {MOVED} -l app=agent-executor --for=delete --timeout=120s")
