@@ -1,4 +1,4 @@
-"""Names of streams and consumers: NATS takes those that the schema takes, and the pod gets the ones that KEDA looks at.
+"""Names and addresses: NATS takes those that the schema takes, and the pod gets the names that KEDA looks at.
 
 The server is real. A name is part of a request's subject there, so '.', '*', '>' and spaces can't even be asked for.
 """
@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import nats
+import pytest
 
 from tests.local_lane.node.environment import variables
 from tests.platform import fixtures, goldens
@@ -18,6 +19,7 @@ from tests.platform.goldens import Layout
 from tests.support.nats import NatsServer
 from tools.platform_api.apis import EVENT_DRIVEN_SERVICE
 from tools.platform_api.crds import load_definition
+from worker.settings import Settings
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -108,3 +110,21 @@ async def test_the_address_may_name_variables_of_secrets() -> None:
     assert len(environments) == 2
     for environment in environments:
         assert environment["NATS_URL"] == "nats://orders:s3cret@nats.nats.svc:4222"
+
+
+async def test_clients_refuse_the_mixtures_that_the_schema_refuses() -> None:
+    mixed = [fixture for fixture in fixtures.invalid(EVENT_DRIVEN_SERVICE) if fixture.breaks == "spec.nats.url: rule 0"]
+    assert len(mixed) == 2
+    for fixture in mixed:
+        servers = [address.strip() for address in fixture.claim["spec"]["nats"]["url"].split(",")]
+        with pytest.raises(nats.errors.Error, match="mixing of websocket and non websocket URLs"):
+            await nats.connect(servers, allow_reconnect=False)
+
+
+def test_the_worker_takes_the_addresses_that_the_schema_takes() -> None:
+    taken = set()
+    for fixture in fixtures.valid(EVENT_DRIVEN_SERVICE):
+        url = fixture.claim["spec"]["nats"].get("url")
+        if url is not None:
+            taken.add(len(Settings.from_environment({"NATS_URL": url}).nats_url))
+    assert taken >= {1, 2, 3}
