@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-COLUMNS = 150
+COLUMNS = 118
 #: Seconds that it may take; 13 on a machine with nothing else to do.
 _PATIENCE = 600
 _BLOCK = re.compile(r"(?<=<!-- output: make demo -->\n```text\n).*?(?=```\n<!-- end output -->)", re.DOTALL)

@@ -91,14 +91,16 @@ def _phase(tasks: Mapping[str, str], component: str, *, removed: bool) -> str:
 
 
 def show_outcome(outcome: Outcome) -> None:
-    """Print what became of each event, beside what it had to become."""
+    """Print what became of each event, and where that is not what it had to become."""
     out = console()
     rows = []
     for result in outcome.results:
         deviations = result.deviations()
         mark = text("✔", "green") if not deviations else text("✘", "red")
-        rows.append((mark, result.step.title, result.application, _wanted(result), _became(result), _what(result)))
-    columns = ("", "event", "application", "had to become", "became", "what the ledger says")
+        became, wanted = _became(result), _wanted(result)
+        cell = became if became == wanted else f"{became or 'nothing'} instead of {wanted}"
+        rows.append((mark, result.step.title, result.application, cell, _what(result)))
+    columns = ("", "event", "application", "became", "what the ledger says")
     show_table(out, columns, rows, title="Read back from PLATFORM_STATUS and PLATFORM_DLQ")
     for result in outcome.results:
         if result.claims:
@@ -123,8 +125,9 @@ def _show_claims(out: Console, result: Result) -> None:
             if claim.secret
             else [f"{field.removesuffix(_REF)}: {name}" for field, name in claim.bound.items()]
         )
-        rows.append((number, claim.component, claim.kind, claim.name, state, lines(secrets)))
-    columns = ("#", "made for", "claim", "name", "", "connection secret, or those that it binds")
+        named = lines([claim.name, *(f"  {secret}" for secret in secrets)])
+        rows.append((number, claim.component, claim.kind, state, named))
+    columns = ("#", "made for", "claim", "", "its name; below, its connection secret or those that it binds")
     show_table(out, columns, rows, title=f"Claims of {result.application}, in the order in which they were made")
 
 
