@@ -84,6 +84,36 @@ _SPEC: Json = {
         _rule("oldSelf.hasValue() || self == 'new'", "begins as new", optionalOldSelf=True),
         _rule("oldSelf.optMap(old, old != 'done' || self == 'done').orValue(true)", "stays done", optionalOldSelf=True),
     ),
+    "orderless": _object(
+        {
+            "set": {
+                "type": "array",
+                "items": {**_STRING, "maxLength": 5},
+                "maxItems": 5,
+                "x-kubernetes-list-type": "set",
+            },
+            "map": {
+                "type": "array",
+                "maxItems": 5,
+                "items": _object(
+                    {
+                        "key": {**_STRING, "maxLength": 5},
+                        "values": {
+                            "type": "array",
+                            "items": _INTEGER,
+                            "maxItems": 5,
+                            "x-kubernetes-list-type": "set",
+                        },
+                    },
+                    required=["key"],
+                ),
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["key"],
+            },
+            "list": {"type": "array", "items": _INTEGER, "maxItems": 5},
+        },
+        _rule("self == oldSelf", "only the order may change"),
+    ),
     # Values.
     "defaulted": _object(
         {"count": {**_INTEGER, "default": 3}, "most": {**_INTEGER, "default": 5}},

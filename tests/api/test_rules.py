@@ -222,6 +222,27 @@ def test_a_change_is_held_against_what_was(
     assert told(api.call("PATCH", f"{ruleds}/one", {"spec": after}, MERGE)) == expected
 
 
+KEPT = {"set": ["a", "b"], "map": [{"key": "x", "values": [1, 2]}, {"key": "y"}], "list": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("change", "taken"),
+    [
+        ({"set": ["b", "a"]}, True),
+        ({"set": ["b", "c"]}, False),
+        ({"set": ["b"]}, False),
+        ({"map": [{"key": "y"}, {"key": "x", "values": [2, 1]}]}, True),
+        ({"map": [{"key": "y"}, {"key": "x", "values": [2, 3]}]}, False),
+        ({"map": [{"key": "x", "values": [1, 2]}, {"key": "z"}]}, False),
+        ({"list": [2, 1]}, False),
+    ],
+)
+def test_sets_and_maps_have_no_order(api: Client, ruleds: str, change: dict[str, Any], taken: bool) -> None:
+    api.expect(201, "POST", ruleds, ruled(orderless=KEPT))
+    expected = [] if taken else ["spec.orderless: Invalid value: only the order may change"]
+    assert told(api.call("PATCH", f"{ruleds}/one", {"spec": {"orderless": change}}, MERGE)) == expected
+
+
 def test_what_is_done_stays_done(api: Client, ruleds: str) -> None:
     api.expect(201, "POST", ruleds, ruled(phase="new"))
     api.expect(200, "PATCH", f"{ruleds}/one", {"spec": {"phase": "done"}}, MERGE)

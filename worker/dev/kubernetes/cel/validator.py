@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.dev.kubernetes.cel.expression import Expression, Old
 from worker.dev.kubernetes.cel.loops import EvaluationError
-from worker.dev.kubernetes.cel.values import view
+from worker.dev.kubernetes.cel.values import aligned, view
 from worker.dev.kubernetes.status import Cause
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Node:
     def _ask(self, value: Any, old: Any, path: str, *, settled: bool) -> Iterator[Cause]:
         seen = view(self.schema, value)
         known = old is not _ABSENT and old is not None
-        before = (view(self.schema, old),) if known else ()
+        before = (view(self.schema, aligned(self.schema, old, value)),) if known else ()
         for rule in self.rules:
             if rule.expression.old is Old.VALUE and not known:
                 continue

@@ -6,6 +6,7 @@ What ``UnstructuredToVal`` of k8s.io/apiserver makes of an object, in values tha
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,33 @@ def view(schema: Schema, value: Any) -> Any:
     if schema.type == "number" and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return _plain(value)
+
+
+def aligned(schema: Schema, old: Any, new: Any) -> Any:
+    """Return an old value with its sets and maps in the order of the new one's, for their order means nothing.
+
+    Kubernetes compares such lists without regard to order; here they are lists like any other to an expression.
+    """
+    if isinstance(old, dict) and isinstance(new, dict):
+        children = {name: schema.child(name) for name in old}
+        return {
+            name: item if (child := children[name]) is None else aligned(child, item, new.get(name))
+            for name, item in old.items()
+        }
+    if not (isinstance(old, list) and isinstance(new, list) and schema.items is not None):
+        return old
+    if schema.list_type == "atomic":
+        return old
+    places = {_identity(schema, item): place for place, item in enumerate(new)}
+    ordered = sorted(old, key=lambda item: places.get(_identity(schema, item), len(new)))
+    found = {_identity(schema, item): item for item in new}
+    return [aligned(schema.items, item, found.get(_identity(schema, item))) for item in ordered]
+
+
+def _identity(schema: Schema, item: Any) -> str:
+    if schema.list_type == "map" and isinstance(item, dict):
+        item = [item.get(name) for name in schema.list_keys]
+    return json.dumps(item, sort_keys=True)
 
 
 def _map_view(schema: Schema, value: dict[str, Any]) -> dict[str, Any]:
