@@ -22,7 +22,7 @@ from uuid import uuid4
 from contracts import names
 from worker import __version__
 from worker.background import Background
-from worker.cancellation import end_reconnecting
+from worker.cancellation import close_for_good
 from worker.domain.events import AppKey
 from worker.http import Combined, Reason, serve
 from worker.inbound.subscriber import Collaborators, Inbound, InboundOptions
@@ -130,8 +130,7 @@ class Process:
         try:
             await self.observe(outside)
         finally:
-            await client.close()
-            await end_reconnecting(client)
+            await close_for_good(client)
 
     def reach_out(self, client: Client) -> Outside:
         """Build all adapters over a connected client."""

@@ -7,7 +7,10 @@ is sent and run for ever. A task still counts what it was asked; endless loops l
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
+
+import nats.errors
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -39,6 +42,12 @@ async def end(task: asyncio.Task[Any] | None) -> None:
         await asyncio.wait({task}, timeout=_AGAIN)
 
 
-async def end_reconnecting(client: Client) -> None:
-    """End what ``close`` of the NATS client may leave behind: the task that connects it again, for ever."""
+async def close_for_good(client: Client) -> None:
+    """Close a NATS client whatever state it is in, and leave nothing of it behind.
+
+    Its own ``close`` raises what the lost connection has to say if there is anything left to send, and the task that
+    connects it again, for ever, may miss its cancellation.
+    """
+    with contextlib.suppress(nats.errors.Error, OSError):
+        await client.close()
     await end(client._reconnection_task)  # noqa: SLF001 - nothing public ends this task

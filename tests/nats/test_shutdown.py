@@ -134,6 +134,19 @@ async def test_sigterm_while_the_server_is_away(bench: Bench) -> None:
         assert not process.count("Traceback"), process.lines
 
 
+async def test_sigterm_while_a_lost_connection_has_something_left_to_send(bench: Bench) -> None:
+    """Whether the socket says so in time is a matter of luck, so the test says it."""
+    async with inbound(bench.server.url, RecordingHandler()) as worker:
+        client = worker.broker.connection
+        bench.server.kill()
+        await until(lambda: client.is_reconnecting)
+        await client.publish("left.behind", b"nobody will get this")
+        assert client._transport is not None
+        client._transport._io_reader.set_exception(BrokenPipeError())  # type: ignore[attr-defined]
+    assert client.is_closed
+    assert client._reconnection_task is None or client._reconnection_task.done()
+
+
 async def test_sigterm_while_no_server_was_ever_there() -> None:
     async with worker(f"nats://127.0.0.1:{free_port()}", seconds=0.1, grace=5) as process:
         await until(lambda: process.count("serving"))

@@ -21,7 +21,7 @@ from faststream.nats.subscriber.specification import NatsSubscriberSpecification
 from faststream.nats.subscriber.usecases import PullStreamSubscriber
 from nats.js.api import ConsumerConfig
 
-from worker.cancellation import end_reconnecting
+from worker.cancellation import close_for_good
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -138,11 +138,10 @@ class CreditPullBroker(NatsBroker):
         if connection is not None and not connection.is_connected:
             for subscriber in self.subscribers:
                 await subscriber.stop()
-            await connection.close()
             self._connection = None
             self.config.broker_config.disconnect()
         else:
-            with contextlib.suppress(nats.errors.Error):
+            with contextlib.suppress(nats.errors.Error, OSError):
                 await super().stop(*args)
         if connection is not None:
-            await end_reconnecting(connection)
+            await close_for_good(connection)

@@ -22,7 +22,7 @@ from contracts.names import (
     escape,
     record_key,
 )
-from worker.cancellation import end_reconnecting
+from worker.cancellation import close_for_good
 from worker.errors import Misconfigured, Rejected, Unavailable
 from worker.outbound.jetstream import SYSTEM, JetStream, StoredMessage
 from worker.outbound.nats_connection import ConnectionOptions, NatsConnection
@@ -190,8 +190,7 @@ async def connected(settings: Settings) -> AsyncIterator[Client]:
     try:
         yield client
     finally:
-        await client.close()
-        await end_reconnecting(client)
+        await close_for_good(client)
 
 
 async def _connect(settings: Settings) -> Client:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import nats
 import nats.errors
 
-from worker.cancellation import honour_cancellation
+from worker.cancellation import close_for_good, honour_cancellation
 from worker.errors import shorten
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class NatsConnection:
                 await asyncio.sleep(_LOOK)
                 if client.is_reconnecting and self._reconnecting_died(client):
                     self._tell("the client stopped reconnecting; starting over")
-                    await client.close()
+                    await close_for_good(client)
                 if client.is_closed:
                     await self._revive(client)
         finally:
