@@ -85,6 +85,42 @@ def test_quantities_are_exact(one: str, other: str) -> None:
     assert parse(one) == parse(other)
 
 
+def test_fields_may_have_any_names() -> None:
+    """The types of expressions are protobuf messages, which have names of their own to keep apart."""
+    texts = {"type": "object", "additionalProperties": {"type": "string"}}
+    names = [
+        "foo_bar",
+        "fooBar",
+        "FooBar",
+        "fooBarEntry",
+        "FooBarEntry",
+        "_",
+        "__",
+        "a-b",
+        "a_b",
+        "aB",
+        "ä",
+        "1",
+        "in",
+        "type",
+    ]
+    schema = Schema.of(
+        {
+            "type": "object",
+            "properties": {**dict.fromkeys(names, texts), "FooEntry": {"type": "string"}, "foo": texts},
+            "x-kubernetes-validations": [
+                {"rule": "self.foo.all(k, self.foo[k] == self.FooEntry) && self.foo_bar.a == self.fooBar.b"},
+                {"rule": "'x' in self.__underscores__ && size(self.a__dash__b) == 0 && self.__in__.x != ''"},
+            ],
+        }
+    )
+    rules = compile_rules(schema, "schema")
+    assert rules is not None
+    maps = {"foo_bar": {"a": "1"}, "fooBar": {"b": "1"}, "__": {"x": ""}, "a-b": {}, "in": {"x": "y"}, "ä": {"x": "y"}}
+    assert rules.judge({**maps, "foo": {"k": "v"}, "FooEntry": "v"}, None, ()) == []
+    assert len(rules.judge({**maps, "foo": {"k": "v"}, "FooEntry": "w", "in": {"x": ""}}, None, ())) == 2
+
+
 def _value(text: str, value: Any) -> Any:
     return Expression(text, Old.UNUSED).evaluate(value, ())
 

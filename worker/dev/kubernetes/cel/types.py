@@ -15,6 +15,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool, duration_pb2, struc
 from worker.dev.kubernetes.cel.names import escaped
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from worker.dev.kubernetes.schema import Schema
 
 _Field = descriptor_pb2.FieldDescriptorProto
@@ -99,10 +101,10 @@ class Types:
         message = descriptor_pb2.DescriptorProto(name=f"Object{len(self._messages)}")
         message.options.deprecated_legacy_json_field_conflicts = True  # JSON never meets these messages
         self._messages.append(message)
-        for name, child in schema.properties.items():
-            below, identifier = self.of(child), escaped(name)
-            if below is not None and identifier is not None:
-                _add_field(message, identifier, below)
+        found = {escaped(name): self.of(child) for name, child in schema.properties.items()}
+        fields = {name: of for name, of in found.items() if name is not None and of is not None}
+        for name, of in fields.items():
+            _add_field(message, name, of, fields.keys())
         return CelType(message.name)
 
 
@@ -116,7 +118,7 @@ def base_pool() -> descriptor_pool.DescriptorPool:
     return pool
 
 
-def _add_field(message: descriptor_pb2.DescriptorProto, name: str, of: CelType) -> None:
+def _add_field(message: descriptor_pb2.DescriptorProto, name: str, of: CelType, names: Collection[str]) -> None:
     element = of.element if of.element is not None and of.element.element is None else None
     # Protobuf wants this name for what is in a map, and no other.
     entry_name = "".join(word[:1].upper() + word[1:] for word in name.split("_")) + "Entry"
@@ -124,7 +126,7 @@ def _add_field(message: descriptor_pb2.DescriptorProto, name: str, of: CelType) 
         _typed(message, name, of)
     elif of.name == "list":
         _typed(message, name, element, repeated=True)
-    elif not entry_name.isidentifier() or any(entry_name == other.name for other in message.nested_type):
+    elif not entry_name.isidentifier() or entry_name in {*names, *(other.name for other in message.nested_type)}:
         _typed(message, name, CelType("map"))
     else:
         entry = message.nested_type.add(name=entry_name)
