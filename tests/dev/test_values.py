@@ -76,3 +76,8 @@ async def test_values_reach_the_claims_verbatim(tmp_path: Path) -> None:
         handed_on = json.loads(made["spec"]["settings"])
         assert handed_on["policies"] == LINES
         assert handed_on["nlu_pipeline"] == " ".join(LINES)
+
+        properties = {"domain": "healthcare", "customProfiles": LINES, "additionalIntegrations": LINES}
+        made = await claim(platform, "ApplicationClaim", application("people", "identity-service", properties))
+        handed_on = json.loads(made["spec"]["settings"])
+        assert handed_on["custom_profiles"] == handed_on["additional_integrations"] == LINES

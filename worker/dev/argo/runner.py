@@ -110,7 +110,7 @@ def declared_outputs(call: TaskCall) -> dict[str, str]:
     repository = given.get("repository") or given.get("app_container") or given.get("service_name") or claim
     values = {
         "connection_secret": given.get("secret_name") or f"{claim}-connection",
-        "mqtt_secret": f"{claim}-mqtt-connection",
+        "mqtt_secret": f"{claim}-mqtt-secret",
         "realtime_secret": f"{claim}-connection",
         "endpoint": f"{claim}.{namespace}.svc.cluster.local",
         "repository": f"https://github.com/{owner}/{repository}",

@@ -1,6 +1,7 @@
 """What each kind of claim becomes: the status of a ready one, and the keys of its connection Secrets.
 
-Names and keys are those of the contract (templates' outputs, secrets by type); the values are made up.
+Names and keys are those of the contract and of the Compositions, whose golden renders they are held against; the values
+are made up.
 """
 
 from __future__ import annotations
@@ -88,21 +89,37 @@ def _provider_secret(claim: Json, spec: Json) -> Provision:
 
 
 def _realtime(claim: Json, spec: Json) -> Provision:
-    name, host = _connection(claim), _service(claim, "-kafka-bootstrap")
-    data = {name: {"bootstrap_servers": f"{host}:9092", "endpoint": f"http://{_service(claim)}:8080"}}
-    status: Json = {"endpoint": f"http://{_service(claim)}:8080", "connectionSecret": {"name": name}}
-    if spec.get("enableMqtt"):
-        mqtt = f"{claim['metadata']['name']}-mqtt-connection"
-        host = _service(claim, "-mqtt")
-        data[mqtt] = {"host": host, "port": "1883", "username": "app", "password": secrets.token_urlsafe(16)}
-        status["secrets"] = {"mqtt": mqtt, "kafka": name}
+    name, base = _connection(claim), claim["metadata"]["name"]
+    endpoint = f"http://{_service(claim, '-bridge-service')}:8080"
+    data: dict[str, dict[str, str]] = {}
+    status: Json = {"endpoint": endpoint, "secrets": {"kafka": "", "mqtt": ""}}
+    if spec.get("enableKafka", True):
+        data[name] = {"bootstrap_servers": f"{_service(claim, '-kafka-bootstrap')}:9092", "endpoint": endpoint}
+        status["connectionSecret"] = {"name": name}
+        status["secrets"]["kafka"] = name
+    if spec.get("iot", True) or spec.get("enableMqtt") or spec.get("enableWebSocket", True):
+        mqtt = status["secrets"]["mqtt"] = f"{base}-mqtt-secret"
+        data[mqtt] = {
+            "MQTT_HOST": _service(claim, "-mqtt"),
+            "MQTT_PORT": "1883",
+            "MQTT_USER": "platform",
+            "MQTT_PASSWORD": secrets.token_urlsafe(16),
+        }
     return Provision("Kafka is starting: 0 of 3 brokers are ready", status, data)
 
 
-def _orchestration(claim: Json, _: Json) -> Provision:
-    name, endpoint = _connection(claim), f"http://{_service(claim)}:8080"
-    data = {"endpoint": endpoint, "username": "admin", "password": secrets.token_urlsafe(16)}
-    status = {"endpoint": endpoint, "connectionSecret": {"name": name}}
+def _orchestration(claim: Json, spec: Json) -> Provision:
+    name, endpoint = _connection(claim), f"http://{_service(claim, '-zeebe-gateway')}:8080"
+    data = {
+        "camunda-endpoint": endpoint,
+        "camunda-client-id": "orchestration",
+        "camunda-client-secret": secrets.token_urlsafe(16),
+    }
+    if spec.get("enableEventStreaming", True) and spec.get("realtimePlatformService"):
+        data["kafka-bootstrap-servers"] = str(spec["realtimePlatformService"])
+    status: Json = {"connectionSecret": {"name": name}}
+    if spec.get("camundaMode") != "remote":
+        status["endpoint"] = endpoint
     return Provision("the engine is starting", status, {name: data})
 
 
@@ -115,7 +132,7 @@ def _vcluster(claim: Json, _: Json) -> Provision:
 
 def _graphql(claim: Json, _: Json) -> Provision:
     name, endpoint = _connection(claim), f"http://{_service(claim)}:8080/v1/graphql"
-    data = {"endpoint": endpoint, "admin_secret": secrets.token_urlsafe(24)}
+    data = {"graphql-endpoint": endpoint, "hasura-admin-secret": secrets.token_urlsafe(24)}
     status = {"endpoint": endpoint, "connectionSecret": {"name": name}}
     return Provision("the GraphQL engine is starting", status, {name: data})
 
@@ -127,8 +144,10 @@ def _repository(owner: str, name: str) -> Json:
 
 def _app_container(_: Json, spec: Json) -> Provision:
     owner, name = spec.get("gitHubOrg", ""), spec["name"]
+    source = _repository(owner, name)
     status = {
-        "sourceRepository": _repository(owner, name),
+        "endpoint": source["url"],
+        "sourceRepository": source,
         "gitopsRepository": _repository(owner, f"{name}-gitops"),
     }
     return Provision("the repositories are being made", status)
