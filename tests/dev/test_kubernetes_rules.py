@@ -177,3 +177,16 @@ def test_a_definition_that_asks_for_an_unknown_function_is_refused() -> None:
 def test_the_library_is_imported_for_rules_only(module: str) -> None:
     program = f"import sys, {module}; sys.exit('cel_expr_python' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False, cwd=ROOT).returncode == 0
+
+
+def test_without_the_library_a_definition_with_rules_is_refused() -> None:
+    program = (
+        "import sys; sys.modules['cel_expr_python'] = None\n"
+        "from worker.dev import installation\n"
+        "from worker.dev.kubernetes.registry import resources_of\n"
+        "for one in installation.shipped():\n"
+        "    if one['kind'] == 'CustomResourceDefinition': resources_of(one)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], check=False, cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode != 0
+    assert "lacks cel_expr_python: install platform-worker[dev-mode]" in ended.stderr

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from worker.dev.kubernetes.schema import Schema
+from worker.dev.kubernetes.schema import Schema, SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,6 +171,9 @@ def resources_of(definition: dict[str, Any]) -> list[Resource]:
 def _rules(schema: Schema, path: str) -> Rules | None:
     if not schema.ruled:
         return None
-    from worker.dev.kubernetes.cel import compile_rules  # noqa: PLC0415 - a tenth of a second, and most need none
-
+    try:
+        from worker.dev.kubernetes.cel import compile_rules  # noqa: PLC0415 - a tenth of a second, and most need none
+    except ImportError as error:
+        why = f"its CEL rules cannot be evaluated by this installation, which lacks {error.name}"
+        raise SchemaError(f"{why}: install platform-worker[dev-mode]") from error
     return compile_rules(schema, path)
