@@ -36,6 +36,7 @@ SAID = (
     "succeeded  team-a/shop",
     "changed: size",
     "run shop-2-1-",
+    "1 problem: the event would be rejected",
     "rejected   team-a/shop",
     "not-allowed",
     "replayed",

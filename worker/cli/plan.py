@@ -125,6 +125,6 @@ def _summary(one: PlanView) -> str:
     parts = [f"{count} to {action}" for action, count in counts.items() if count]
     parts += [f"{len(one.unchanged)} unchanged"] if one.unchanged else []
     parts += [f"{len(one.skipped)} skipped"] if one.skipped else []
-    parts += [f"{len(one.errors)} error{'s' if len(one.errors) > 1 else ''}"] if one.errors else []
+    parts += [f"{len(one.errors)} problem{'s' if len(one.errors) > 1 else ''}"] if one.errors else []
     ends = f"the event would be {one.outcome}" if one.outcome != "waiting" else "the event would wait"
     return f"{', '.join(parts) or 'nothing to do'}: {ends}" + (f" ({one.note})" if one.note else "")
