@@ -22,7 +22,7 @@ from contracts.fields import TEXT, ExactTime
 from contracts.names import CLOUDEVENTS_JSON, Header
 from contracts.violations import ContractViolation, from_validation_error, path_of, quote
 
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?", re.ASCII)
+_TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
 _ATTRIBUTE: Final = re.compile(r"[a-z0-9]{1,64}", re.ASCII)
 _JSON_TYPE: Final = re.compile(r"[^/;\s]+/([^/;\s]+\+)?json\s*(;|$)", re.IGNORECASE)
 _PREFIX: Final = "ce-"
@@ -53,8 +53,15 @@ class CloudEvent(BaseModel):
     @field_validator("traceparent")
     @classmethod
     def _drop_bad_trace(cls, value: str | None) -> str | None:
-        # W3C Trace Context: a broken traceparent starts a new trace; it is no reason to refuse the event.
-        return value if value is not None and _TRACEPARENT.fullmatch(value) else None
+        # W3C Trace Context: a broken traceparent starts a new trace; it is no reason to refuse the event. Of a later
+        # version the parts of version 00 are read, and passed on as that; version 00 has nothing behind them.
+        found = _TRACEPARENT.fullmatch(value or "")
+        if found is None:
+            return None
+        version, trace, span, flags, more = found.groups()
+        if version == "ff" or not int(trace, 16) or not int(span, 16) or (more and version == "00"):
+            return None
+        return f"00-{trace}-{span}-{flags}"
 
     @field_validator("tracestate")
     @classmethod

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from worker.domain import report
 from worker.domain.decide import (
@@ -106,10 +106,12 @@ class Pipeline:
             with traces.span("decode"):
                 event = await self._understand(message)
         except Rejected as error:
-            return await self.reject(message, error)
+            with traces.continued(""):  # what cannot be read names no trace
+                return await self.reject(message, error)
         if event is None:
             return await self._nothing_meant(message)
         with traces.continued(event.traceparent, event.tracestate), self._a.meter.about(event):
+            event = _within_trace(event)
             async with self._locks.hold(event.app):
                 try:
                     return await self._carry_out(message, event)
@@ -162,7 +164,8 @@ class Pipeline:
             case Launch():
                 return await self._launch(message, event, stored, decision)
             case Resume(run):
-                return await self._submit(message, event, stored, run, None)
+                with traces.span("submit"):
+                    return await self._submit(message, event, stored, run, None)
             case Settle():
                 return await self._settle(message, event, stored, decision)
             case Supersede():
@@ -330,6 +333,16 @@ class Pipeline:
     def _end(self, disposition: Disposition) -> Outcome:
         self._a.meter.disposed(disposition.value)
         return Outcome(Settlement.ACK, disposition.value)
+
+
+def _within_trace(event: Event) -> Event:
+    """Return the event as part of the trace that is being recorded: what it causes is part of that, too."""
+    context = traces.outgoing()
+    return (
+        replace(event, traceparent=context["traceparent"], tracestate=context.get("tracestate", ""))
+        if context
+        else event
+    )
 
 
 def _problem(error: Rejected) -> Problem:

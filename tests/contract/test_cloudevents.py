@@ -92,6 +92,28 @@ def test_broken_trace_context_is_dropped() -> None:
     assert (event.traceparent, event.tracestate) == (None, None)
 
 
+TRACE = "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize(
+    ("sent", "read_as"),
+    [
+        (f"00-{TRACE}", f"00-{TRACE}"),
+        (f"00-{TRACE}-more", None),
+        (f"01-{TRACE}", f"00-{TRACE}"),
+        (f"cc-{TRACE}-{'x' * 100_000}", f"00-{TRACE}"),
+        (f"ff-{TRACE}", None),
+        (f"00-{'0' * 32}-b7ad6b7169203331-01", None),
+        (f"00-{TRACE[:32]}-{'0' * 16}-01", None),
+        (f"00-{TRACE.upper()}", None),
+        (f"00-{TRACE}\n", None),
+    ],
+)
+def test_trace_context_is_passed_on_in_the_form_that_everybody_reads(sent: str, read_as: str | None) -> None:
+    """What a sender appends must not travel into headers, annotations and statuses."""
+    assert from_message(None, json.dumps({**MINIMAL, "traceparent": sent}).encode()).traceparent == read_as
+
+
 def test_other_json_is_given_back() -> None:
     assert read({}, b'{"body":"{}","operation":"CREATE"}') == {"body": "{}", "operation": "CREATE"}
 
