@@ -19,6 +19,7 @@ from contracts.application import (
     Lenient,
     refuse_double_names,
 )
+from contracts.components.forms import Framework
 from contracts.fields import DNS_LABEL, MAX_COMPONENTS, Label63, Line, NullAsList, Subdomain
 from contracts.names import InboundType
 from contracts.violations import ContractViolation, did_you_mean, from_validation_error, quote
@@ -96,7 +97,7 @@ class MicroserviceRequest(Request):
     name: GuidedName
     requested_by: Line | None = Field(default=None, alias="requestedBy")
     language: Language
-    framework: Line | None = None
+    framework: Framework | None = None
     database: Literal["postgres", "none"] = "none"
     cache: Literal["redis", "none"] = "none"
     realtime: Line | None = None

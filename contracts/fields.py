@@ -39,7 +39,7 @@ QUANTITY: Final = explain_pattern(
     r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i)?$", 'write a Kubernetes quantity such as "10Gi" or "500m"'
 )
 DURATION: Final = explain_pattern(r"^([0-9]+(ms|s|m|h))+$", 'write a duration such as "30s" or "5m"')
-RETENTION: Final = explain_pattern(r"^[0-9]+[dwm]$", 'write days, weeks or months such as "7d"')
+RETENTION: Final = explain_pattern(r"^[1-9][0-9]{0,3}[dwm]$", 'write at least one day, week or month, such as "7d"')
 
 Label63 = Annotated[str, StringConstraints(pattern=DNS_LABEL, max_length=MAX_LABEL)]
 Subdomain = Annotated[str, StringConstraints(pattern=DNS_SUBDOMAIN, max_length=MAX_SUBDOMAIN)]

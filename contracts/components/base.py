@@ -8,41 +8,22 @@ template's default applies.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from contracts import fields
-from contracts.fields import Quantity, Word
+from contracts.components.forms import Target
+from contracts.fields import Quantity, Subdomain
 from contracts.violations import fold, quote
 
 Spellings: TypeAlias = Mapping[str, tuple[str, ...]]
 
-_URL_USER: Final = re.compile(r"://[^/\s]*@")
 CREDENTIALS_FIX: Final = (
     "put it into a Secret of the Application's namespace and name that: credentialsSecretRef: {name: …}"
 )
-
-
-def _without_credentials(url: str) -> str:
-    if "://" in url and _URL_USER.search(url):
-        raise PydanticCustomError(
-            "secret-value",
-            "a URL with credentials",
-            {
-                "message": "the URL carries a user name or password",
-                "fix": "leave them out, the platform has its own access",
-            },
-        )
-    return url
-
-
-# Any text may be a URL (of a database, a repository, an image), so none may carry a password.
-Line = Annotated[fields.Line, AfterValidator(_without_credentials)]
 
 
 class Properties(BaseModel):
@@ -119,7 +100,7 @@ class Properties(BaseModel):
 class SecretRef(Properties):
     """The name of a Secret in the Application's namespace."""
 
-    name: Word
+    name: Subdomain
 
 
 class Resources(Properties):
@@ -144,7 +125,7 @@ class ComponentProperties(Properties):
     refused: ClassVar[tuple[str, ...]] = ("credentials",)
     references: ClassVar[tuple[str, ...]] = ()
 
-    target_environment: Line | None = Field(default=None, description="vcluster to deploy to; the host without it")
+    target_environment: Target | None = Field(default=None, description="vcluster to deploy to; the host without it")
 
     def values(self) -> dict[str, Any]:
         """Return what was given, by field name, as plain JSON values; environment variables are KubeVela's alone."""

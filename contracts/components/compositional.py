@@ -5,22 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from contracts.components.base import (
     ComponentProperties,
     Count,
     Environment,
-    Line,
     Objects,
     Properties,
     Resources,
     Spellings,
 )
-from contracts.fields import DURATION, Version
+from contracts.components.forms import (
+    Cpu,
+    Endpoint,
+    Image,
+    Interval,
+    Line,
+    Memory,
+    Repository,
+    ResolverName,
+    Selector,
+    refuse_repeated,
+)
+from contracts.fields import Version
 
-Interval = Annotated[str, Field(pattern=DURATION)]
-Selector = dict[str, str]
+Most = Annotated[int, Field(ge=1, le=1000)]
 
 
 class Consumer(ComponentProperties):
@@ -38,16 +49,16 @@ class RasaChatbot(Consumer):
 
     spellings: ClassVar[Spellings] = {"enable_tls": ("enableTLS",)}
 
-    rasa_image: Line | None = None
-    actions_image: Line | None = None
+    rasa_image: Image | None = None
+    actions_image: Image | None = None
     version: Version | None = None
     resources: Resources | None = None
     actions_resources: Resources | None = None
     min_scale: Count | None = None
-    max_scale: Count | None = None
+    max_scale: Most | None = None
     target_concurrency: Count | None = None
     actions_min_scale: Count | None = None
-    actions_max_scale: Count | None = None
+    actions_max_scale: Most | None = None
     actions_target_concurrency: Count | None = None
     environment: Environment | None = Field(default=None, exclude=True)
     env_from: Objects | None = Field(default=None, exclude=True)
@@ -62,12 +73,43 @@ class RasaChatbot(Consumer):
     language_model: Line | None = None
     training_data: Line | None = None
 
+    @model_validator(mode="after")
+    def _fewest_below_most(self) -> RasaChatbot:
+        # Where a number is not given, the template's default holds.
+        given = {"min_scale": 1, "max_scale": 10, "actions_min_scale": 0, "actions_max_scale": 5} | self.values()
+        for fewest, most in (("min_scale", "max_scale"), ("actions_min_scale", "actions_max_scale")):
+            if given[fewest] > given[most]:
+                names = self.documented(fewest), self.documented(most)
+                raise PydanticCustomError(
+                    "out-of-range",
+                    "more at least than at most",
+                    {
+                        "message": f"{names[0]} {given[fewest]} is above {names[1]} {given[most]}",
+                        "fix": f"lower {names[0]}, or give a higher {names[1]}",
+                    },
+                )
+        return self
+
 
 class Resolver(Properties):
     """A resolver outside the federation; its headers may hold tokens and are not read."""
 
     name: Line
     endpoint: Line
+
+
+class PlatformResolver(Resolver):
+    """A resolver of a GraphQL platform."""
+
+    name: ResolverName
+    endpoint: Endpoint
+
+
+class PlatformResources(Resources):
+    """Requests of a GraphQL platform."""
+
+    cpu: Cpu | None = None
+    memory: Memory | None = None
 
 
 class GraphqlGateway(Consumer):
@@ -125,8 +167,14 @@ class GraphqlPlatform(ComponentProperties):
     enable_allow_list: bool | None = None
     federation_enabled: bool | None = None
     hasura_enabled: bool | None = None
-    custom_resolvers: list[Resolver] | None = None
-    resources: Resources | None = None
+    custom_resolvers: Annotated[list[PlatformResolver], Field(max_length=32)] | None = None
+    resources: PlatformResources | None = None
+
+    @field_validator("custom_resolvers")
+    @classmethod
+    def _names_are_unique(cls, resolvers: list[PlatformResolver] | None) -> list[PlatformResolver] | None:
+        refuse_repeated([resolver.name for resolver in resolvers or ()])
+        return resolvers
 
 
 class IdentityDatabase(Properties):
@@ -168,4 +216,4 @@ class IdentityService(ComponentProperties):
     compliance_level: Line | None = None
     mfa: bool | None = None
     audit: bool | None = None
-    repository: Line | None = None
+    repository: Repository | None = None

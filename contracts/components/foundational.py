@@ -12,7 +12,6 @@ from contracts.components.base import (
     ComponentProperties,
     Count,
     Environment,
-    Line,
     Objects,
     Port,
     Properties,
@@ -20,6 +19,7 @@ from contracts.components.base import (
     Spellings,
 )
 from contracts.components.compositional import Consumer
+from contracts.components.forms import Framework, Line, Repository, Volume
 from contracts.components.secrets import scrub
 from contracts.fields import Quantity, Version
 from contracts.violations import ContractViolation
@@ -51,9 +51,9 @@ class Webservice(Consumer):
     env: Objects | Environment | None = Field(default=None, exclude=True)
     env_from: Objects | None = Field(default=None, exclude=True)
     language: Literal["python", "nodejs", "java", "go", "rasa"] | None = None
-    framework: Line | None = None
+    framework: Framework | None = None
     source: Line | None = None
-    repository: Line | None = None
+    repository: Repository | None = None
     platform: Literal["knative", "kubernetes"] | None = None
     expose_api: bool | None = None
     enable_graphql_federation: bool | None = None
@@ -107,7 +107,7 @@ class Vcluster(ComponentProperties):
     name: Line | None = None
     size: Literal["small", "medium", "large", "xlarge"] | None = None
     expose: bool | None = None
-    storage_size: Quantity | None = None
+    storage_size: Volume | None = None
     values_: (
         Annotated[
             dict[str, Any],

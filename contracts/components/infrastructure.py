@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from contracts.components.base import ComponentProperties, Line, Properties, Resources, Spellings
-from contracts.fields import Quantity, Version
+from contracts.components.base import ComponentProperties, Properties, Resources, Spellings
+from contracts.components.forms import Line, ProductVersion, ServerDatabase, Storage
 
 
 class InfrastructureProperties(ComponentProperties):
@@ -21,13 +21,13 @@ class InfrastructureProperties(ComponentProperties):
 
     name: Line | None = None
     size: Literal["small", "medium", "large", "xlarge"] | None = None
-    version: Version | None = None
+    version: ProductVersion | None = None
     replicas: Annotated[int, Field(ge=1, le=10)] | None = None
     high_availability: bool | None = None
     backup_enabled: bool | None = None
     monitoring: bool | None = Field(default=None, description="scrape metrics")
-    database: Line | None = Field(default=None, description="name of the database that is made")
-    storage: Quantity | None = None
+    database: ServerDatabase | None = Field(default=None, description="name of the database that is made")
+    storage: Storage | None = None
     storage_class: Line | None = None
     resources: Resources | None = None
 

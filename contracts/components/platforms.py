@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from contracts.components.base import (
     ComponentProperties,
     Count,
     Environment,
-    Line,
     Objects,
     Port,
     Properties,
     Resources,
     Spellings,
 )
-from contracts.fields import RETENTION, Version
+from contracts.components.forms import Line, Patterns, Retention
+from contracts.fields import Version
 
 
 class MqttUser(Properties):
@@ -36,7 +37,7 @@ class RealtimePlatform(ComponentProperties):
     database: Literal["postgres", "mysql", "mongodb"] | None = Field(default=None, description="kind of its database")
     visualization: Literal["metabase", "grafana"] | None = None
     iot: bool | None = None
-    data_retention: Annotated[str, Field(pattern=RETENTION)] | None = None
+    data_retention: Retention | None = None
     enable_kafka: bool | None = None
     enable_mqtt: bool | None = None
     enable_websocket: bool | None = None
@@ -52,6 +53,21 @@ class RealtimePlatform(ComponentProperties):
     framework: Line | None = None
     repository: Line | None = None
 
+    @model_validator(mode="after")
+    def _serves_something(self) -> RealtimePlatform:
+        # Where a switch is not given, the template's default holds.
+        given = {"iot": True, "enable_kafka": True, "enable_mqtt": False, "enable_websocket": True} | self.values()
+        if not any(given[name] for name in ("iot", "enable_kafka", "enable_mqtt", "enable_websocket")):
+            raise PydanticCustomError(
+                "nothing-to-serve",
+                "a platform of nothing",
+                {
+                    "message": "enableKafka, enableMQTT, enableWebSocket and iot are all off",
+                    "fix": "switch on at least one of them",
+                },
+            )
+        return self
+
 
 class CamundaOrchestrator(ComponentProperties):
     """Camunda, fed by a realtime platform."""
@@ -65,7 +81,7 @@ class CamundaOrchestrator(ComponentProperties):
     enable_optimize: bool | None = None
     enable_event_streaming: bool | None = None
     topics_prefix: Line | None = None
-    saga_patterns: list[Line] | None = None
+    saga_patterns: Patterns | None = Field(default=None, description="names of patterns")
     microservice_selector: dict[str, str] | None = None
     min_scale: Count | None = None
     max_scale: Count | None = None

@@ -6,8 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from contracts.components.base import ComponentProperties, Line, SecretRef, Spellings
-from contracts.fields import NumberAsText, Version, Word
+from contracts.components.base import ComponentProperties, SecretRef, Spellings
+from contracts.components.forms import Line, ProviderDatabase, Region
+from contracts.fields import NumberAsText, Subdomain, Version, Word
 
 
 class ProviderProperties(ComponentProperties):
@@ -21,7 +22,7 @@ class ProviderProperties(ComponentProperties):
 
     name: Line | None = None
     credentials_secret_ref: SecretRef | None = Field(default=None, description="Secret with the provider's credentials")
-    credentials_secret: Word | None = Field(default=None, description="short form of credentialsSecretRef.name")
+    credentials_secret: Subdomain | None = Field(default=None, description="short form of credentialsSecretRef.name")
     secret_name: Word | None = None
     service_binding: bool | None = Field(default=None, description="make a ServiceBinding for workloads")
     external_secrets: bool | None = Field(default=None, description="keep the Secret in sync by an ExternalSecret")
@@ -39,10 +40,10 @@ class NeonPostgres(ProviderProperties):
     secret_paths: ClassVar[tuple[str, ...]] = ()
     refused: ClassVar[tuple[str, ...]] = ("credentials", "password", "connectionString", "databaseUrl")
 
-    database: Line | None = None
+    database: ProviderDatabase | None = None
     username: Line | None = None
     version: Version | None = None
-    region: Line | None = None
+    region: Region | None = None
     compute_size: Annotated[Literal["0.25", "0.5", "1", "2", "4", "8"], NumberAsText] | None = None
     autoscaling: bool | None = None
     branch: Line | None = None

@@ -115,9 +115,13 @@ def test_invalid_properties(type_name: str, example: Any) -> None:
 ONLY_MODELS_SEE = {
     "attribute-name-with-dash",
     "clusters-as-text",
+    "doubled-resolver",
     "duplicate-component-names",
+    "more-at-least-than-at-most",
+    "nothing-switched-on",
     "repository-with-password",
     "resolver-with-password",
+    "too-small-a-volume",
     "two-spellings",
     "values-not-json",
 }

@@ -189,9 +189,9 @@ def hostile_strings() -> list[Step]:
     app = application("reference-application.yaml")
     app["spec"]["components"].append(
         {
-            "name": "flow",
-            "type": "camunda-orchestrator",
-            "properties": {"sagaPatterns": ["{{workflow.uid}}", "{{=sprig.env('HOME')}}", '"}} {{{{', "\u2028"]},
+            "name": "chat",
+            "type": "rasa-chatbot",
+            "properties": {"policies": ["{{workflow.uid}}", "{{=sprig.env('HOME')}}", '"}} {{{{', "\u2028"]},
         }
     )
     return [changed(app, event_id='{{workflow.uid}}"é')]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from contracts.names import Label
 from worker.domain import classify
 from worker.domain.classify import TYPES
 from worker.domain.events import AppKey, Settings
@@ -93,6 +94,10 @@ class PatternHandler(ABC):
         """Return the names of the properties that this handler maps, in a stable order."""
         return tuple(self.mapped[component_type])
 
+    def labels(self, component: ComponentSpec) -> tuple[Label, ...]:  # noqa: ARG002 - of most types none
+        """Return the labels of the Application whose values reach the claim of ``component``."""
+        return ()
+
     def prepare_workflow_params(self, component: ComponentSpec, context: HandlerContext) -> Parameters:
         """Return all parameters of ``component``'s task: common ones, its own, and the values of its references."""
         params = self._common(component.identity, context)
@@ -173,6 +178,10 @@ class InfrastructuralHandler(PatternHandler):
             "saga_patterns": "saga_patterns",
         },
     }
+
+    def labels(self, component: ComponentSpec) -> tuple[Label, ...]:
+        """Return the monorepo's label for realtime platforms, which carry its name."""
+        return (Label.APP_CONTAINER,) if component.identity.type == "realtime-platform" else ()
 
     def _own(self, component: ComponentSpec, context: HandlerContext) -> Parameters:
         template = TYPES[component.identity.type].template
@@ -264,6 +273,10 @@ class CompositionalHandler(PatternHandler):
         """Return the properties that travel in ``settings``."""
         return self.settings[component_type]
 
+    def labels(self, component: ComponentSpec) -> tuple[Label, ...]:
+        """Return the labels of the repository for all that have one."""
+        return () if component.identity.type == "graphql-platform" else (Label.APP_CONTAINER, Label.GITHUB_OWNER)
+
     def _own(self, component: ComponentSpec, _context: HandlerContext) -> Parameters:
         kind = component.identity.type
         return {
@@ -291,6 +304,12 @@ class FoundationalHandler(PatternHandler):
         "webservice-k8s": _service,
         "vcluster": {"size": "size", "expose": "expose", "storage_size": "storage_size", "values": "values"},
     }
+
+    def labels(self, component: ComponentSpec) -> tuple[Label, ...]:
+        """Return the labels of the repository; without a language there is none, only its owner is passed on."""
+        if component.identity.type == "vcluster":
+            return ()
+        return (Label.APP_CONTAINER, Label.GITHUB_OWNER) if component.inputs.get("language") else (Label.GITHUB_OWNER,)
 
     def _own(self, component: ComponentSpec, _context: HandlerContext) -> Parameters:
         if component.identity.type == "vcluster":

@@ -53,11 +53,14 @@ def claim_name(instance: str, app: AppKey, identity: Identity) -> str:
     """Return the name of a component's claim: ``<app>-<component>-<hash 8>``, at most 63 characters.
 
     The hash is over the whole identity: a component that changes its type or target while the old one is retained must
-    not write over the old one's claim.
+    not write over the old one's claim. An application's name may begin with a digit, a claim's may not: Services are
+    named after it.
     """
     digest = short_hash(8, instance, app.namespace, app.name, identity.name, identity.type, identity.target)
     room = LABEL_LIMIT - len(digest) - 2
     application, component = _label(app.name, LABEL_LIMIT), _label(identity.name, LABEL_LIMIT)
+    if application[0].isdigit():
+        application = f"a{application}"
     if len(application) + len(component) > room:
         half = room // 2
         application = application[: max(half, room - len(component))].strip("-")

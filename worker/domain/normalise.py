@@ -6,13 +6,16 @@ Every problem is collected, not only the first, so that one rejection tells the 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from contracts import components as properties
-from contracts.fields import MAX_COMPONENTS
-from contracts.violations import ContractViolation
+from contracts.components.forms import GITHUB_OWNER, TARGET
+from contracts.fields import DNS_LABEL, MAX_COMPONENTS
+from contracts.names import Label
+from contracts.violations import ContractViolation, quote
 from worker.domain.classify import TYPES, explain_unknown
 from worker.domain.events import DesiredComponent, Event, EventKind, OwnerKind
 from worker.domain.graph import check_order
@@ -23,6 +26,18 @@ from worker.domain.references import Surroundings, leaves_the_application, resol
 
 #: The name by which KubeVela's topology policies and people mean the host cluster.
 _HOST = "local"
+_TARGET = re.compile(TARGET)
+#: What the labels of an Application may be where they reach a claim.
+_LABELS = {
+    Label.APP_CONTAINER: (
+        re.compile(DNS_LABEL),
+        "the name of a monorepo: at most 63 lower-case letters, digits and '-'",
+    ),
+    Label.GITHUB_OWNER: (
+        re.compile(GITHUB_OWNER),
+        "a user or organisation of GitHub: at most 39 letters, digits and '-'",
+    ),
+}
 
 
 @dataclass(slots=True)
@@ -106,6 +121,7 @@ def normalise(
         inputs = get_handler(one.identity.type).inputs(one.identity.type, one.values)
         dependencies = _dependencies(one, makers, around.siblings, result)
         result.specs.append(ComponentSpec(one.identity, inputs, references, dependencies))
+    result.problems.extend(_labels(event, result.specs, get_handler))
     result.problems.extend(check_order(result.specs, {one.identity.name: one.path for one in checked}))
     return result
 
@@ -144,13 +160,36 @@ def _check(component: DesiredComponent, path: str, event: Event, record: Record,
         for where in dropped
     ]
     values = model.values()
-    identity = Identity(component.name, component.type, _target(values.get("target_environment"), event))
-    return _Checked(component, identity, values, path)
+    target = _target(values.get("target_environment"), event)
+    if not _TARGET.fullmatch(target):
+        # The component's own target is checked by its model: this one is the Application's.
+        message = f"the topology policy puts {component.name} into {quote(target)}, which is no vcluster's name"
+        fix = "name a vcluster in lower-case letters, digits and '-', or give the component a targetEnvironment"
+        where = f"{event.path.removesuffix('components')}policies"
+        result.problems.append(Problem("bad-format", message, where, component.name, fix))
+        return None
+    return _Checked(component, Identity(component.name, component.type, target), values, path)
 
 
 def _target(written: object, event: Event) -> str:
     target = written if isinstance(written, str) and written else event.settings.cluster
     return "" if target == _HOST else target
+
+
+def _labels(event: Event, specs: Sequence[ComponentSpec], get_handler: HandlerLookup) -> list[Problem]:
+    """Return what is wrong with the Application's labels, as far as components use them."""
+    values = {Label.APP_CONTAINER: event.settings.app_container, Label.GITHUB_OWNER: event.settings.github_owner}
+    problems = []
+    for label, value in values.items():
+        form, wanted = _LABELS[label]
+        if not value or form.fullmatch(value):
+            continue
+        users = [spec.name for spec in specs if label in get_handler(spec.identity.type).labels(spec)]
+        if users:
+            message = f"{quote(value)} has the wrong form for the label {label}, which {users[0]} needs"
+            where = f'{event.path.removesuffix("spec.components")}metadata.labels["{label}"]'
+            problems.append(Problem("bad-format", message, where, users[0], f"write {wanted}"))
+    return problems
 
 
 def _unknown(component: DesiredComponent, path: str, event: Event, record: Record, result: Normalised) -> None:

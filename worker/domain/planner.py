@@ -29,7 +29,7 @@ from worker.domain.model import (
 from worker.domain.names import apply_task, teardown_task
 from worker.domain.plan import Link, Plan
 from worker.domain.record import ComponentRecord, Record, State
-from worker.domain.references import outputs_for
+from worker.domain.references import brought_along, outputs_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ class _Planner:
             for name, provides in row.references:
                 ref = spec.references.get(name)
                 if ref is not None and ref.kind is ReferenceKind.LITERAL and provides is not Provides.REALTIME:
-                    provided[name] = ref.name
+                    provided[name] = brought_along(spec.identity.type, provides, ref.name)
         for _, ref, parameter, output in self._provisions(spec):
             if ref.kind is ReferenceKind.EXTERNAL:
                 if output == "endpoint":

@@ -13,11 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from worker.domain.classify import TYPES, Provides
-from worker.domain.model import Identity, Problem, Reference, ReferenceKind
+from worker.domain.model import Identity, Pattern, Problem, Reference, ReferenceKind
 from worker.domain.record import ComponentRecord, Record, State
 
-#: Words that stand for a database or cache that the service's own claim brings along, or for none.
+#: Words that stand for a database or cache that is no component, or for none.
 LITERALS = frozenset({"postgres", "postgresql", "mysql", "mongodb", "redis", "none"})
+#: Those of them that the claim of a pattern-1 service brings along; nothing comes along with any other word.
+_BROUGHT_ALONG = {Provides.DATABASE: frozenset({"postgres", "postgresql"}), Provides.CACHE: frozenset({"redis"})}
 
 #: Parameter ← output of the component that provides it, by what is provided.
 OUTPUTS: Mapping[Provides, Mapping[str, str]] = {
@@ -37,6 +39,18 @@ _Resolution = tuple[Reference | None, str, Problem | None]
 def outputs_for(property_name: str, provides: Provides) -> Mapping[str, str]:
     """Return parameter name → output name for one kind of reference."""
     return OUTPUTS_OF_PROPERTY.get(property_name, OUTPUTS[provides])
+
+
+def brought_along(component_type: str, provides: Provides, word: str) -> str:
+    """Return what the claim of a service is told about a literal: the word, or ``none`` if it cannot bring that along.
+
+    Args:
+        component_type: Type of the service.
+        provides: What the reference stands for.
+        word: One of ``LITERALS``.
+    """
+    offers = TYPES[component_type].pattern is Pattern.FOUNDATIONAL and word in _BROUGHT_ALONG.get(provides, ())
+    return word if offers else "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +119,7 @@ def resolve(
         return _sibling(said, own, around.siblings[own])
     word = value.lower()
     if word == "none" or (word in LITERALS and provides is not Provides.REALTIME):
-        return Reference(ReferenceKind.LITERAL, word), "", None
+        return Reference(ReferenceKind.LITERAL, word), _nothing_comes(identity, property_name, word, provides), None
     found = around.foreign(value)
     if found:
         return _foreign(said, found)
@@ -118,6 +132,15 @@ def resolve(
     near = difflib.get_close_matches(value, around.names(provides), n=2, cutoff=0.5)
     fix = f"did you mean {' or '.join(near)}?" if near else f"add a component of type {_types_of(provides)} named so"
     return said.problem("unresolved-reference", f"names {value!r}, which nothing provides", fix)
+
+
+def _nothing_comes(identity: Identity, property_name: str, word: str, provides: Provides) -> str:
+    if brought_along(identity.type, provides, word) == word:
+        return ""
+    return (
+        f"{identity.name}: no {provides.value} is made for {property_name} {word!r}: add a component of type "
+        f"{_types_of(provides)} and name it there"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import re
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from worker.domain.model import Action
 from worker.errors import Rejected
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ _LABEL = re.compile(r"(?=.{1,63}\Z)[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?")
 _NOT_LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
 _TAG = re.compile(r"\{(?=\{)")
 _MAX_ANNOTATION = 512
+#: The longest text that a field of a claim takes (`settings`, `values`), in characters.
+_MAX_PARAMETER = 65_536
 
 
 def literal(value: str, parameter: str, task: Task) -> str:
@@ -37,21 +40,37 @@ def literal(value: str, parameter: str, task: Task) -> str:
         task: The task that gets it, for the error.
 
     Raises:
-        Rejected: ``unsafe-value``: a plain text that opens an Argo tag or holds a control character.
+        Rejected: ``unsafe-value``: a plain text that opens an Argo tag or holds a control character; ``too-long``.
     """
     tagged, unsafe = "{{" in value, _unsafe(value)
     if not tagged and not unsafe:
-        return value
+        return _short_enough(value, parameter, task)
     if value[:1] in "{[" and _is_json(value):
-        return escape_json(value)
+        return _short_enough(escape_json(value), parameter, task)
     what = "opens an Argo tag with '{{'" if tagged else f"holds the character {unsafe!a}"
     raise Rejected(
         "unsafe-value",
         f"component {task.component!a}: the value of {parameter} {what}, which a plain text must not",
-        path=f"$..components[?(@.name=={task.component!a})].properties",
+        path=_properties_of(task),
         fix="remove it from the property's value",
         component=task.component,
     )
+
+
+def _short_enough(text: str, parameter: str, task: Task) -> str:
+    if len(text) <= _MAX_PARAMETER or task.action is Action.REMOVE:
+        return text
+    raise Rejected(
+        "too-long",
+        f"component {task.component!a}: {parameter} has {len(text)} characters, a claim takes {_MAX_PARAMETER}",
+        path=_properties_of(task),
+        fix="shorten the component's properties, or keep them in a ConfigMap or repository",
+        component=task.component,
+    )
+
+
+def _properties_of(task: Task) -> str:
+    return f"$..components[?(@.name=={task.component!a})].properties"
 
 
 def escape_json(text: str) -> str:

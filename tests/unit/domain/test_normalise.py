@@ -13,7 +13,7 @@ from worker.domain.model import Identity, Reference, ReferenceKind
 from worker.domain.normalise import Normalised, needs_neighbours, normalise
 from worker.domain.record import Record, State
 
-from .build import APP, applied, component, event
+from .build import APP, applied, component, event, launch
 
 OTHER = AppKey("shop", "billing")
 THIRD = AppKey("shop", "ledger")
@@ -122,6 +122,37 @@ class TestIdentity:
         one = event(1, component("db", "redis", **properties), settings=Settings(cluster=cluster))
         assert read(one).specs[0].identity == Identity("db", "redis", target)
 
+    @pytest.mark.parametrize("cluster", ["prod.eu", "Prod", "a" * 64, "{{workflow.uid}}"])
+    def test_a_cluster_that_is_no_vclusters_name(self, cluster: str) -> None:
+        """KubeVela may know it; only what this platform puts there is refused."""
+        one = event(1, component("db", "redis"), component("x", "helm"), settings=Settings(cluster=cluster))
+        [problem] = read(one).problems
+        assert (problem.code, problem.component) == ("bad-format", "db")
+        assert problem.path == "$.data.application.spec.policies"
+        elsewhere = component("db", "redis", targetEnvironment="edge")
+        assert not read(event(1, elsewhere, settings=Settings(cluster=cluster))).problems
+        assert not read(event(1, component("x", "helm"), settings=Settings(cluster=cluster))).problems
+
+
+class TestLabels:
+    @pytest.mark.parametrize(
+        ("label", "field", "value"),
+        [("app-container", "app_container", "Shop_Repo"), ("github-owner", "github_owner", "a" * 40)],
+    )
+    def test_a_label_that_no_claim_takes_is_refused_where_it_is_used(self, label: str, field: str, value: str) -> None:
+        settings = Settings(**{field: value})  # type: ignore[arg-type]
+        [problem] = read(event(1, component("api", "webservice", language="go"), settings=settings)).problems
+        assert (problem.code, problem.component) == ("bad-format", "api")
+        assert problem.path == f'$.data.application.metadata.labels["{label}"]'
+        for unused in (component("db", "redis"), component("v", "vcluster"), component("g", "graphql-platform")):
+            assert not read(event(1, unused, settings=settings)).problems
+
+    def test_the_monorepo_is_needed_for_a_repository_only(self) -> None:
+        settings = Settings(app_container="Shop_Repo")
+        assert not read(event(1, component("api", "webservice", image="i"), settings=settings)).problems
+        for user in (component("rt", "realtime-platform"), component("id", "identity-service")):
+            assert codes(read(event(1, user, settings=settings))) == ["bad-format"]
+
 
 class TestReferences:
     @pytest.mark.parametrize(
@@ -163,6 +194,32 @@ class TestReferences:
         spec = reference(word).specs[0]
         assert spec.references == {"database": Reference(ReferenceKind.LITERAL, word.lower())}
         assert spec.needs == ()
+
+    @pytest.mark.parametrize(
+        ("prop", "word", "made"),
+        [
+            ("database", "postgres", True),
+            ("database", "PostgreSQL", True),
+            ("cache", "redis", True),
+            ("database", "mysql", False),
+            ("database", "redis", False),
+            ("cache", "postgres", False),
+        ],
+    )
+    def test_a_literal_that_nothing_is_made_for_is_told_and_asks_the_claim_for_nothing(
+        self, prop: str, word: str, made: bool
+    ) -> None:
+        found = reference(word, prop)
+        assert not found.problems
+        assert any("add a component of type" in warning for warning in found.warnings) != made
+        task = launch(Record(APP), event(1, component("api", "webservice", **{prop: word}))).plan.tasks[0]
+        assert task.parameters[prop] == (word.lower() if made else "none")
+
+    @pytest.mark.parametrize(("word", "warned"), [("none", False), ("postgres", True)])
+    def test_nothing_comes_along_with_services_of_pattern_2(self, word: str, warned: bool) -> None:
+        found = read(event(1, component("chat", "rasa-chatbot", database=word)))
+        assert not found.problems
+        assert bool(found.warnings) == warned
 
     def test_a_literal_is_not_taken_over_by_a_neighbours_naming(self) -> None:
         theirs = applied(component("postgres", "postgresql"), app=OTHER)

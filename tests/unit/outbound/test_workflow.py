@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.support.records import a_record
 from worker.domain.events import AppKey
+from worker.domain.model import Action
 from worker.domain.record import Record, Run
 from worker.errors import Rejected
 from worker.outbound.record_codec import loads
@@ -175,10 +176,26 @@ def test_the_number_of_tasks_is_limited() -> None:
 
 def test_a_body_above_the_limit_is_refused_before_it_is_sent() -> None:
     record = a_record(1)
-    task = replace(TASK, parameters={"settings": "x" * MAX_BODY})
+    task = replace(TASK, parameters={f"settings-{n}": "x" * 65_536 for n in range(1 + MAX_BODY // 65_536)})
     with pytest.raises(Rejected) as caught:
         build(replace(record, run=replace(run_of(record), tasks=(task,))))
     assert caught.value.code == "workflow-too-large"
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"), [("x" * 65_536, True), ("x" * 65_537, False), ('["' + "{{" * 10_000 + '"]', False)]
+)
+def test_no_parameter_is_longer_than_what_a_claim_takes(text: str, fits: bool) -> None:
+    """Escaped it counts, as it is sent; teardown reads none of it, and must not fail for it."""
+    run = run_of(a_record(1))
+    task = replace(TASK, parameters={"settings": text})
+    if fits:
+        build(replace(a_record(1), run=replace(run, tasks=(task,))))
+        return
+    with pytest.raises(Rejected, match="a claim takes 65536") as caught:
+        build(replace(a_record(1), run=replace(run, tasks=(task,))))
+    assert (caught.value.code, caught.value.component) == ("too-long", task.component)
+    build(replace(a_record(1), run=replace(run, tasks=(replace(task, action=Action.REMOVE),))))
 
 
 def test_building_again_gives_the_same_bytes() -> None:
