@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from tests.unit.domain.wishes import desired, front, policy, rarely
 from tests.unit.domain.world import Actor, Worker, World
 from worker.domain.digest import digest
 from worker.domain.events import AppKey, EventKind
@@ -26,50 +27,6 @@ FRONT = AppKey("shop", "front")  # requests, ordered by the stream; it may use w
 THOROUGH = os.environ.get("PLATFORM_TEST_PROFILE") == "thorough"
 #: Choices with a meaning of their own: the tries of a message are used up; a task fails.
 GIVE_UP, FAILS = 11, 7
-
-_database = st.sampled_from(
-    [
-        {"name": "db", "type": "postgresql", "properties": {}},
-        {"name": "db", "type": "postgresql", "properties": {"size": "large"}},
-        {"name": "db", "type": "neon-postgres", "properties": {}},
-        {"name": "db", "type": "postgresql", "properties": {"targetEnvironment": "edge"}},
-        {"name": "db", "type": "postgresq", "properties": {}},
-        None,
-        None,
-    ]
-)
-_cache = st.sampled_from([{"name": "cache", "type": "redis", "properties": {}}, None])
-_api = st.sampled_from(
-    [
-        {"name": "api", "type": "webservice", "properties": {"language": "python", "database": "db"}},
-        {"name": "api", "type": "webservice", "properties": {"language": "go", "database": "db", "cache": "cache"}},
-        {"name": "api", "type": "webservice", "properties": {"language": "go"}},
-        None,
-    ]
-)
-_gateway = st.sampled_from(
-    [
-        {"name": "gw", "type": "graphql-gateway", "properties": {"cache": "cache"}},
-        {"name": "gw", "type": "graphql-gateway", "properties": {}},
-        None,
-    ]
-)
-_desired = st.tuples(_database, _cache, _api, _gateway).map(lambda parts: [p for p in parts if p])
-_rarely = st.integers(0, 4).map(lambda n: n == 4)
-_policy = st.sampled_from(["", "", "delete", "db", "db,cache"])
-_front = st.sampled_from(
-    [
-        [{"name": "web", "type": "webservice", "properties": {"language": "go", "database": "orders/db"}}],
-        [{"name": "web", "type": "webservice", "properties": {"language": "go", "cache": "orders/cache"}}],
-        [{"name": "web", "type": "webservice", "properties": {"language": "go"}}],
-        [
-            {"name": "web", "type": "webservice", "properties": {"language": "go", "database": "store"}},
-            {"name": "store", "type": "mongodb", "properties": {}},
-        ],
-        [{"name": "store", "type": "mongodb", "properties": {"size": "large"}}],
-    ]
-)
-
 
 _actors = [
     "worker-0",
@@ -118,11 +75,11 @@ class Platform(RuleBasedStateMachine):
             "spec": {"components": self.last["components"]},
         }
 
-    @initialize(components=_desired)
+    @initialize(components=desired)
     def begins_with_an_application(self, components: list[dict[str, Any]]) -> None:
         self.change_application(components, "", allow_empty=True, held_back=False)
 
-    @rule(components=_desired, policy=_policy, allow_empty=st.booleans(), held_back=_rarely)
+    @rule(components=desired, policy=policy, allow_empty=st.booleans(), held_back=rarely)
     def change_application(
         self, components: list[dict[str, Any]], policy: str, allow_empty: bool, held_back: bool
     ) -> None:
@@ -137,13 +94,13 @@ class Platform(RuleBasedStateMachine):
         self._send("oam.application.changed", held_back)
 
     @precondition(lambda self: self.generation)
-    @rule(held_back=_rarely)
+    @rule(held_back=rarely)
     def touch_application(self, held_back: bool) -> None:
         self.version += 1
         self._send("oam.application.changed", held_back)
 
     @precondition(lambda self: self.generation)
-    @rule(held_back=_rarely)
+    @rule(held_back=rarely)
     def delete_application(self, held_back: bool) -> None:
         self.version += 1
         self._send("oam.application.deleted", held_back)
@@ -154,10 +111,14 @@ class Platform(RuleBasedStateMachine):
         if not held_back:
             self._publish(-1)
 
-    @precondition(lambda self: self.outbox)
+    @precondition(lambda self: self.outbox or self.world.messages)
     @rule(index=st.integers(0, 3))
     def publish_late(self, index: int) -> None:
-        self._publish(min(index, len(self.outbox) - 1))
+        """What was held back, or once more what was sent: later than the server's duplicate window."""
+        if self.outbox:
+            self._publish(min(index, len(self.outbox) - 1))
+        else:
+            self.world.publish_again(self.world.messages[-1 - index % len(self.world.messages)])
 
     def _publish(self, index: int) -> None:
         kind, application = self.outbox.pop(index)
@@ -167,7 +128,7 @@ class Platform(RuleBasedStateMachine):
         body = {"name": app.name, "namespace": app.namespace, **data}
         self.world.publish(f"provisioning.{kind}", body, f"platform.request.{app.namespace}.{app.name}")
 
-    @rule(components=_front)
+    @rule(components=front)
     def request(self, components: list[dict[str, Any]]) -> None:
         self._request("requested", components=components)
 
@@ -240,8 +201,20 @@ class Platform(RuleBasedStateMachine):
             self.world.controller(runs[choice % len(runs)], fail=choice == FAILS)
 
     @precondition(lambda self: self.world.runs)
-    @rule(index=st.integers(0, 3))
-    def somebody_deletes_a_workflow(self, index: int) -> None:
+    @rule(index=st.integers(0, 3), stop=rarely)
+    def somebody_meddles_with_a_workflow(self, index: int, stop: bool) -> None:
+        if stop:
+            self._stop_run(index)
+        else:
+            self._delete_workflow(index)
+
+    def _stop_run(self, index: int) -> None:
+        """As `platform-worker stop` does, at any time: before it was confirmed or started, or in the middle."""
+        runs = [w for w in self.world.runs.values() if not w.finished]
+        if runs:
+            self.world.stop(runs[-1 - index % len(runs)].run.name, "")
+
+    def _delete_workflow(self, index: int) -> None:
         """Only what its own delivery has done with: a Workflow that is gone before that is rightly made again."""
         in_hand = [worker.message for worker in self.workers]
         done = [m.event.delivery.key for m in self.world.messages if m.end and m not in in_hand]

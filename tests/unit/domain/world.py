@@ -137,6 +137,15 @@ class World:
         self.messages.append(Message(inbound, event))
         return self.messages[-1]
 
+    def publish_again(self, message: Message) -> None:
+        """Store the same message once more, at a new place of the stream."""
+        self.now += 1
+        delivery = replace(message.inbound.delivery, sequence=len(self.messages) + 1, timestamp=self.now)
+        inbound = replace(message.inbound, delivery=delivery)
+        event = decode(inbound)
+        assert isinstance(event, Event)
+        self.messages.append(Message(inbound, event))
+
     def message_ends(self, message: Message, end: str) -> None:
         message.end = message.end or end
 
