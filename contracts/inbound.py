@@ -13,7 +13,7 @@ from contracts.cloudevents import CloudEvent
 from contracts.events import EventData, parse_data
 from contracts.legacy import Hint
 from contracts.names import CLOUDEVENTS_JSON, InboundType, ParsedSubject
-from contracts.violations import ContractViolation, quote
+from contracts.violations import ContractViolation, quote, without_user
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def decode(headers: Mapping[str, str] | None, body: bytes) -> InboundEvent | Hin
         return InboundEvent(
             type=InboundType(read.type),
             id=read.id,
-            source=read.source,
+            source=without_user(read.source),  # it is told in statuses, and kept in the record
             data=data,
             time=read.time,
             traceparent=read.traceparent,

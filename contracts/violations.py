@@ -121,9 +121,14 @@ def quote(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return "a list"
     if isinstance(value, str):
-        value = _URL_USER.sub("://…@", value[: 4 * _SHOWN_CHARACTERS])
+        value = without_user(value[: 4 * _SHOWN_CHARACTERS])
     shown = json.dumps(value, ensure_ascii=True, default=repr).replace("\\u2026", "…")
     return shown if len(shown) <= _SHOWN_CHARACTERS else shown[: _SHOWN_CHARACTERS - 2] + '…"'
+
+
+def without_user(text: str) -> str:
+    """Return a text without user names and passwords of URLs in it."""
+    return _URL_USER.sub("://…@", text) if "://" in text else text
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

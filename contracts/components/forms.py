@@ -8,7 +8,7 @@ holds every form against the claim that its values reach.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
@@ -20,6 +20,7 @@ from contracts.fields import DURATION, MAX_LABEL, RETENTION, Label63, NumberAsTe
 from contracts.violations import explain_pattern, quote
 
 _URL_USER: Final = re.compile(r"://[^/\s]*@")
+_PRIVATE_KEY: Final = "PRIVATE KEY-----"
 _RESERVED_DATABASES: Final = ("postgres", "template0", "template1", "admin", "local", "config")
 _SMALLEST_VOLUME: Final = 2**30
 _UNITS: Final = {"": 1} | {
@@ -96,6 +97,25 @@ def _without_credentials(value: object) -> object:
             },
         )
     return value
+
+
+def refuse_secret_texts(value: object) -> None:
+    """Refuse a JSON value that holds a URL with credentials or a private key anywhere, under whatever name.
+
+    Raises:
+        PydanticCustomError: `secret-value`.
+    """
+    if isinstance(value, str):
+        _without_credentials(value)
+        if _PRIVATE_KEY in value:
+            raise PydanticCustomError(
+                "secret-value",
+                "a private key",
+                {"message": "a value is a private key", "fix": "put it into a Secret and name that"},
+            )
+    elif isinstance(value, (Mapping, list)):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            refuse_secret_texts(inner)
 
 
 # Any text may be a URL (of a database, a repository, an image), so none may carry a password.

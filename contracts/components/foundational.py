@@ -19,7 +19,7 @@ from contracts.components.base import (
     Spellings,
 )
 from contracts.components.compositional import Consumer
-from contracts.components.forms import Framework, Line, Repository, Volume
+from contracts.components.forms import Framework, Line, Repository, Volume, refuse_secret_texts
 from contracts.components.secrets import scrub
 from contracts.fields import Quantity, Version
 from contracts.violations import ContractViolation
@@ -83,6 +83,7 @@ class WebserviceK8s(Webservice):
 def _helm_values(value: object) -> object:
     """Take Helm values as an object, or as the JSON text of one; secrets in the text are dropped too."""
     if not isinstance(value, str):
+        refuse_secret_texts(value)
         return value
     try:
         parsed = strict_json.loads(value.encode("utf-8", "surrogatepass"))
@@ -92,7 +93,9 @@ def _helm_values(value: object) -> object:
             "values are no JSON",
             {"message": violation.message, "fix": "write values as an object"},
         ) from violation
-    return scrub(parsed)[0]
+    clean = scrub(parsed)[0]
+    refuse_secret_texts(clean)
+    return clean
 
 
 class Kubernetes(Properties):

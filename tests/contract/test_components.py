@@ -156,6 +156,19 @@ def test_no_text_may_be_a_url_with_a_password(name: str) -> None:
     assert CANARY not in str(caught.value)
 
 
+@pytest.mark.parametrize("as_text", [False, True])
+@pytest.mark.parametrize(
+    "hidden",
+    [f"postgres://app:{CANARY}@db/app", f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END", f"x://{CANARY}@h"],
+)
+def test_helm_values_hold_no_secret_under_a_harmless_name(hidden: str, as_text: bool) -> None:
+    values = {"sync": [{"upstream": hidden}]}
+    with pytest.raises(ContractViolation) as caught:
+        parse("vcluster", {"values": json.dumps(values) if as_text else values})
+    assert (caught.value.code, caught.value.path) == ("secret-value", "$.values")
+    assert CANARY not in str(caught.value)
+
+
 def test_long_values_are_cut() -> None:
     with pytest.raises(ContractViolation) as caught:
         parse("postgresql", {"size": "x" * 5000})

@@ -197,6 +197,20 @@ def test_a_review_that_names_nothing_is_refused() -> None:
         review(object={})
 
 
+def test_a_password_in_the_source_goes_no_further() -> None:
+    source = "https://ci:hunter2@ci.example.com/jobs/7"
+    document = {
+        "specversion": "1.0",
+        "id": "1",
+        "source": source,
+        "type": InboundType.APPLICATION_CHANGED,
+        "data": {"application": application()},
+    }
+    found = decode(None, json.dumps(document).encode())
+    assert isinstance(found, InboundEvent)
+    assert found.source == "https://…@ci.example.com/jobs/7"
+
+
 def test_the_namespace_must_be_the_subjects() -> None:
     event = InboundEvent(InboundType.APPLICATION_CHANGED, "1", "s", changed(namespace="shop"))
     check_namespace(parse_subject(oam_subject("shop", "orders")), event)

@@ -27,7 +27,7 @@ from contracts.events import (
 from contracts.inbound import InboundEvent
 from contracts.legacy import Hint
 from contracts.names import Annotation, InboundType, Label, event_key, parse_subject
-from contracts.violations import ContractViolation
+from contracts.violations import ContractViolation, without_user
 from worker.domain.events import (
     AppKey,
     DesiredComponent,
@@ -111,7 +111,7 @@ def cause_of_message(message: InboundMessage) -> tuple[AppKey, Cause]:
     try:
         event = cloudevents.read(message.headers, message.body)
         if isinstance(event, cloudevents.CloudEvent):
-            event_id, source = event.id, event.source
+            event_id, source = event.id, without_user(event.source)
     except ContractViolation:
         pass  # it is being rejected for exactly this; its place in the stream names it
     delivery = message.delivery

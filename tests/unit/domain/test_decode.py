@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from worker.domain.decode import decode
+from worker.domain.decode import cause_of_message, decode
 from worker.domain.events import AppKey, Delivery, Event, EventKind, InboundMessage, OwnerKind, Settings
 from worker.domain.orchestrator import ORCHESTRATOR
 from worker.domain.record import Record
@@ -58,6 +58,12 @@ def application(kind: str = "changed", metadata: dict[str, Any] | None = None, *
         "spec": {**REFERENCE["spec"], **spec},  # type: ignore[dict-item]
     }
     return read(f"oam.application.{kind}", {"application": document})
+
+
+def test_a_password_in_the_source_of_what_cannot_be_read_goes_no_further() -> None:
+    body = b'{"specversion":"1.0","id":"1","source":"x://u:hunter2@h","type":"unknown"}'
+    message = InboundMessage("platform.oam.shop.a", {}, body, Delivery("PLATFORM_EVENTS", "2026", 1))
+    assert "hunter2" not in str(cause_of_message(message))
 
 
 def test_the_reference_application_from_bytes_to_tasks() -> None:
