@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 def run() -> None:
     """Consume events, plan and submit Workflows; observe while holding the lease.
 
-    Runs until SIGTERM or SIGINT; messages in hand are then finished (GRACEFUL_TIMEOUT). Logs go to stdout.
+    Runs until SIGTERM or SIGINT; messages in hand are then finished (GRACEFUL_TIMEOUT). Logs go to stderr.
     """
     found = settings()
     from worker import bootstrap  # noqa: PLC0415 - the settings are checked before anything heavy is loaded
