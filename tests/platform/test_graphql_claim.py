@@ -81,7 +81,7 @@ def test_the_admin_secret_is_generated_unless_the_claim_names_one() -> None:
 
 
 def test_the_connection_secret_has_the_documented_keys() -> None:
-    assert connection(parts(GRAPHQL, "status-ready")["request"]) == {
+    assert connection(parts(GRAPHQL, "status-ready")["request-connection"]) == {
         "hasura-admin-secret": ("Secret", f"{NAME}-admin", "data.hasura-admin-secret"),
         "graphql-endpoint": ("ConfigMap", f"{NAME}-schema", "data.graphql-endpoint"),
     }

@@ -19,7 +19,7 @@ def helm(case: str) -> dict[str, Any]:
 
 
 def published(case: str) -> dict[str, tuple[str, str, str]]:
-    return connection(parts(ORCHESTRATION, case)["settings"])
+    return connection(parts(ORCHESTRATION, case)["settings-connection"])
 
 
 def settings(case: str) -> dict[str, str]:
@@ -171,7 +171,7 @@ def test_the_connection_secret_has_the_documented_keys() -> None:
 
 def test_a_remote_engine_is_only_its_credentials() -> None:
     case = "status-remote-ready"
-    assert parts(ORCHESTRATION, case).keys() == {"settings"}
+    assert parts(ORCHESTRATION, case).keys() == {"settings", "settings-connection"}
     keys = ("camunda-endpoint", "camunda-client-id", "camunda-client-secret")
     assert published(case) == {key: ("Secret", "saas", f"data.{key}") for key in keys}
     assert "endpoint" not in status(ORCHESTRATION, case)

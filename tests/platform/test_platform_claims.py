@@ -270,6 +270,20 @@ def test_connection_secrets_have_the_name_that_the_contract_gives() -> None:
             assert targets == {wanted}
 
 
+def test_what_makes_something_publishes_nothing() -> None:
+    # provider-kubernetes reads what an Object publishes before it deletes it: without the Secret it would never go.
+    publishing = [
+        made["spec"]
+        for layout, name in CASES
+        for made in parts(layout, name).values()
+        if made["kind"] == "Object" and {"connectionDetails", "writeConnectionSecretToRef"} & made["spec"].keys()
+    ]
+    assert publishing
+    for spec in publishing:
+        assert spec["managementPolicies"] == ["Observe"]
+        assert spec["forProvider"]["manifest"].keys() == {"apiVersion", "kind", "metadata"}
+
+
 def test_the_engines_placeholders_are_variables_of_both_programs() -> None:
     for name in ORCHESTRATION.cases():
         made = parts(ORCHESTRATION, name).get("camunda")

@@ -22,11 +22,16 @@ from tests.platform.platform_claims import (
 
 NAME = "shop-stream-1a2b3c4d"
 DOMAIN = "shop.svc.cluster.local"
-KAFKA = {"kafka", "kafka-nodes", "bridge", "bridge-scaler"}
-BROKER = {"mqtt", "mqtt-config", "mqtt-service", "mqtt-platform", "mqtt-platform-generator"}
+KAFKA = {"kafka", "kafka-nodes", "bridge", "bridge-scaler", "facts-connection"}
+BROKER = {
+    "mqtt", "mqtt-config", "mqtt-service", "mqtt-service-connection", "mqtt-platform", "mqtt-platform-generator"
+}  # fmt: skip
 DEVICES = {"iot", "iot-config", "iot-topic"}
 SNOWFLAKE = {"snowflake", "snowflake-config"}
-DASHBOARDS = {"dashboards-database", "dashboards-admin", "dashboards-admin-generator", "dashboards-service"}
+DASHBOARDS = {
+    "dashboards-database", "dashboards-admin", "dashboards-admin-generator", "dashboards-service",
+    "dashboards-service-connection",
+}  # fmt: skip
 METABASE = {*DASHBOARDS, "metabase", "setup"}
 ALWAYS = {"facts", "database"}
 MYSQL = {"database-service", "database-password", "database-password-generator"}
@@ -92,7 +97,7 @@ def test_the_bridge_is_scaled_and_otherwise_left_alone(case: str, low: int, high
 
 def test_the_connection_secret_has_the_contracts_keys() -> None:
     facts = ("ConfigMap", f"{NAME}-facts")
-    assert connection(parts(REALTIME, "status-ready")["facts"]) == {
+    assert connection(parts(REALTIME, "status-ready")["facts-connection"]) == {
         "bootstrap_servers": (*facts, "data.bootstrap_servers"),
         "endpoint": (*facts, "data.endpoint"),
     }
@@ -103,7 +108,7 @@ def test_the_connection_secret_has_the_contracts_keys() -> None:
 
 
 def test_the_mqtt_secret_has_the_documented_keys() -> None:
-    made = parts(REALTIME, "status-ready")["mqtt-service"]
+    made = parts(REALTIME, "status-ready")["mqtt-service-connection"]
     facts = ("ConfigMap", f"{NAME}-facts")
     assert connection(made) == {
         "MQTT_HOST": (*facts, "data.MQTT_HOST"),
@@ -245,7 +250,7 @@ def test_dashboards_keep_their_own_data_apart(case: str, image: str, prefix: str
     assert server["image"] == image
     assert env(server)[f"{prefix}_USER"] == (f"{name}-dashboards-connection", "username")
     assert env(server)[f"{prefix}_TYPE"] == "postgres"
-    published = connection(parts(REALTIME, case)["dashboards-service"])
+    published = connection(parts(REALTIME, case)["dashboards-service-connection"])
     assert published["METABASE_PASSWORD"] == ("Secret", f"{name}-dashboards-admin", "data.password")
     assert published.keys() == {"METABASE_URL", "METABASE_USER", "METABASE_PASSWORD"}
     assert made["facts"]["data"]["METABASE_URL"] == status(REALTIME, case)["endpoints"]["metabaseUI"]
@@ -293,4 +298,4 @@ def test_what_stays_keeps_its_volumes() -> None:
 def test_a_failing_part_tells_its_own_reason() -> None:
     message = status(REALTIME, "status-starting")["message"]
     assert f"Kafka/{NAME}: Exceeded timeout of 300000ms while waiting for Pods resource" in message
-    assert f"not created yet: StatefulSet/{NAME}-mqtt, Service/{NAME}-mqtt, KafkaTopic/{NAME}-iot and 2 more" in message
+    assert f"not created yet: StatefulSet/{NAME}-mqtt, Service/{NAME}-mqtt, KafkaTopic/{NAME}-iot and 4 more" in message
