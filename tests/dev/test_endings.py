@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -70,7 +70,7 @@ async def test_a_controller_that_may_not_list_leaves_nothing_behind(kubernetes: 
 async def test_an_informer_goes_on_after_what_it_cannot_take(kubernetes: KubernetesApi) -> None:
     tries: list[int] = []
 
-    def take(listed: list[object]) -> None:
+    def take(listed: list[dict[str, Any]]) -> None:
         tries.append(len(listed))
         if len(tries) == 1:
             raise KeyError("status")

@@ -13,7 +13,10 @@ from worker.cli.app import cli
 
 SHELL = blocks("sh", "console")
 #: What commands of the documents may start with, besides ours.
-TOOLS = {".", "argo", "cat", "curl", "eval", "export", "git", "grep", "jq", "kubectl", "sed", "source", "tail"}
+TOOLS = {
+    *(".", "argo", "cat", "curl", "eval", "export", "git", "grep"),
+    *("jq", "kubectl", "pip", "python3", "sed", "source", "tail"),
+}
 
 
 def parse(words: list[str]) -> click.Context:
