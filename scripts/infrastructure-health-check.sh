@@ -15,5 +15,5 @@ for python in .venv/bin/python python3; do
         exec "$python" -m worker doctor "$@"
     fi
 done
-printf 'infrastructure-health-check: platform-worker is not installed: pip install platform-worker, or make demo in a checkout\n' >&2
+printf 'infrastructure-health-check: platform-worker is not installed: make demo installs it in a checkout; docs/operations.md says how else\n' >&2
 exit 2

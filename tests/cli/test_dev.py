@@ -42,9 +42,11 @@ def started(*arguments: str) -> Iterator[dict[str, str]]:
             break
     assert lines, process.stderr and process.stderr.read()
     found: dict[str, str] = json.loads("".join(lines))
-    yield found
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=30)
+    try:
+        yield found
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
     assert process.returncode == 0, told
     assert "stopping" in told
     assert not Path(found["log"]).parent.exists(), "dev leaves nothing behind"
@@ -182,10 +184,14 @@ def test_a_given_cluster_is_used(tmp_path: Path) -> None:
             with started("--kubeconfig", str(kubeconfig)) as found:
                 assert found["kubeconfig"] == str(kubeconfig)
                 environment = {"NATS_URL": found["nats"]}
-                arguments = ["publish", write(tmp_path, "elsewhere"), "--watch", "--timeout", "3"]
-                done = CliRunner().invoke(cli, arguments, env=environment)
-                assert "accepted" in done.stderr
-                assert done.exit_code == Exit.FAILED, "nobody runs it"
+                arguments = ["publish", write(tmp_path, "elsewhere"), "--id", "elsewhere-1"]
+                assert CliRunner().invoke(cli, arguments, env=environment).exit_code == 0
+                deadline = time.monotonic() + 60
+                told = CliRunner().invoke(cli, ["explain", "elsewhere-1", "-o", "json"], env=environment)
+                while told.exit_code == Exit.NOT_FOUND and time.monotonic() < deadline:
+                    time.sleep(0.1)
+                    told = CliRunner().invoke(cli, ["explain", "elsewhere-1", "-o", "json"], env=environment)
+                assert [one["type"].split(".")[3] for one in json.loads(told.stdout)["statuses"]] == ["accepted"]
                 [workflow] = ask("GET", "/apis/argoproj.io/v1alpha1/namespaces/argo/workflows")["items"]
                 assert workflow["metadata"]["name"].startswith("elsewhere-")
                 assert "suspend" not in workflow["spec"]

