@@ -67,3 +67,12 @@ def test_a_cluster_that_cannot_be_used_is_told_before_anything_starts(tmp_path: 
     assert done.exit_code == Exit.UNAVAILABLE
     assert "no access to the Kubernetes API" in done.stderr
     assert "starting the worker" not in done.stderr
+
+
+def test_a_kubeconfig_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    for value, words in (("", "KUBECONFIG is not set, there is no "), (str(tmp_path / "none"), "there is no file ")):
+        asked = CliRunner().invoke(cli, ["doctor"], env={"KUBECONFIG": value, "NATS_URL": "nats://127.0.0.1:1"})
+        assert words in asked.stderr
+        assert asked.exit_code in {Exit.INVALID, Exit.UNAVAILABLE}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from worker.cli.exits import CliError, Exit
@@ -71,7 +72,7 @@ def kubernetes_client(found: Settings) -> KubernetesClient:
     """Return a session to the Kubernetes API, not opened yet; it gives up within seconds.
 
     Raises:
-        CliError: There is no such kubeconfig.
+        CliError: There is no such kubeconfig, or nothing says where the API is.
     """
     from worker.outbound.kubernetes_client import KubernetesAccess, KubernetesClient  # noqa: PLC0415 - a slow import
 
@@ -79,6 +80,10 @@ def kubernetes_client(found: Settings) -> KubernetesClient:
         raise CliError(
             Exit.INVALID, f"KUBECONFIG: there is no file {found.kubeconfig}", "correct the path, or unset it"
         )
+    usual = Path.home() / ".kube" / "config"
+    if found.kubeconfig is None and "KUBERNETES_SERVICE_HOST" not in os.environ and not usual.is_file():
+        missing = f"no Kubernetes API is known: KUBECONFIG is not set, there is no {usual}, and this is no pod"
+        raise CliError(Exit.UNAVAILABLE, missing, "set KUBECONFIG to a kubeconfig file")
     return KubernetesClient(
         KubernetesAccess(
             kubeconfig=str(found.kubeconfig or ""), total_timeout=found.kube_api_timeout, connect_timeout=2.0
