@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -95,7 +96,7 @@ class Soak:
         problems += [f"a worker ended with code {code}" for slot in self._slots for code in slot.ends]
         problems += [*check(history), *_two_ends(history)]
         started = len(self._arena.workers)
-        story = f"seed {self._plan.seed}, {started} workers, {summary(self._faults)}: {history.summary()}"
+        story = f"seed {self._plan.seed}, {started} workers, {summary(self._trouble.happened)}: {history.summary()}"
         return Verdict(problems, story)
 
     async def _play(self) -> list[str]:
@@ -107,7 +108,7 @@ class Soak:
         self._slots[0].next_step = self._plan.first_kill
         for slot in self._slots:
             slot.failpoints = True
-            slot.kill()
+            slot.send(signal.SIGKILL)
         began = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._author(began + self._plan.seconds, tasks))
@@ -137,7 +138,7 @@ class Soak:
     async def _ask_for_what_failed(self) -> bool:
         records = await self._arena.records()
         runs = {app: record.run for app, record in records.items()}
-        failed = [one for one in self._applications if (run := runs[one.key]) is not None and run.phase is Phase.FAILED]
+        failed = [one for one in self._applications if (run := runs.get(one.key)) is not None and run.phase is Phase.FAILED]
         for application in failed:
             await self._retry(application)
         return bool(failed)

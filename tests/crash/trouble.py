@@ -6,6 +6,7 @@ import asyncio
 import random
 import signal
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -44,7 +45,6 @@ class Slot:
         failpoints: Start workers that kill or freeze themselves at some step.
         next_step: Where the next of them kills itself, ``STEP:N``; ``""`` leaves it to the dice.
         ends: Exit codes that nobody asked for.
-        awaited: A fault waits for the worker to be at work.
     """
 
     arena: Arena
@@ -54,22 +54,16 @@ class Slot:
     next_step: str = ""
     worker: WorkerProcess | None = None
     ends: list[int] = field(default_factory=list)
-    awaited: bool = False
     _thaw_at: float = 0.0
 
     async def is_at_work(self) -> bool:
-        """Wait until the worker takes messages in; ``False`` if somebody else waits for that, or it takes too long."""
-        if self.awaited:
-            return False
-        self.awaited = True
+        """Wait until the worker takes messages in; ``False`` if that takes too long."""
         try:
             async with asyncio.timeout(_START):
                 while not await self._is_ready():  # noqa: ASYNC110 - a process offers nothing to wait for
                     await asyncio.sleep(_LOOK)
         except TimeoutError:
             return False
-        finally:
-            self.awaited = False
         return True
 
     async def _is_ready(self) -> bool:
@@ -78,11 +72,11 @@ class Slot:
         except (aiohttp.ClientError, OSError, TimeoutError):
             return False
 
-    def kill(self) -> None:
-        """Kill the worker, if there is one; ``keep`` starts another one."""
+    def send(self, number: signal.Signals) -> None:
+        """Send the worker a signal, if there is one; ``keep`` starts another one."""
         if self.worker is not None:
             with suppress(ProcessLookupError):
-                self.worker.process.kill()
+                self.worker.process.send_signal(number)
 
     async def keep(self) -> None:
         """Look after the worker until cancelled."""
@@ -118,7 +112,11 @@ class Slot:
 
 
 class Trouble:
-    """Makes the faults of one soak happen, and ends all of them."""
+    """Makes the faults of one soak happen, and ends all of them.
+
+    Attributes:
+        happened: Those that were carried out.
+    """
 
     def __init__(
         self,
@@ -142,15 +140,28 @@ class Trouble:
         self._applications = applications
         self._ask = ask
         self._plane = plane
+        self.happened: list[Fault] = []
+        self._lanes: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def happen(self, fault: Fault) -> None:
-        """Carry one fault out, from its beginning to its end."""
+        """Carry one fault out, from its beginning to its end, unless its lane is in trouble still.
+
+        On a busy machine faults take longer than the schedule says, and they must not pile up.
+        """
+        lane = self._lanes[fault.lane, fault.target if fault.lane == "worker" else 0]
+        if lane.locked():
+            return
+        async with lane:
+            self.happened.append(fault)
+            await self._happen(fault)
+
+    async def _happen(self, fault: Fault) -> None:
         dice = random.Random(fault.dice)
         match fault.lane:
             case "worker":
                 await self._worker(fault)
             case "broker":
-                await self._broker(fault)
+                await self._broker(fault, dice)
             case "api" if self._plane is not None:
                 await self._real_api(fault, dice, self._plane)
             case "api":
@@ -177,11 +188,13 @@ class Trouble:
                     await asyncio.sleep(fault.lasts)
                     worker.thaw()
 
-    async def _broker(self, fault: Fault) -> None:
+    async def _broker(self, fault: Fault, dice: random.Random) -> None:
         server = self._arena.servers[fault.target]
         match fault.kind:
             case "kill":
                 server.kill()
+                if dice.random() < 0.5:  # a node that goes down takes more than one thing with it
+                    dice.choice(self._slots).send(signal.SIGTERM)
                 await asyncio.sleep(fault.lasts)
                 await server.start()
             case "freeze":
