@@ -8,7 +8,8 @@
 # Applies examples/platform-worker-claim.yaml in its own namespace, argo, with the Role beside it, and takes it away again; a
 # claim that is there already is tested as it is, and stays. The event asks for a redis named functional-test-…, so Argo makes one;
 # at the end its removal is asked for. TIMEOUT (120 s) bounds each wait.
-# Needs kubectl, what scripts/check-prerequisites.sh checks, this API and the kinds of Argo Workflows in the cluster; the image of
+# Needs kubectl, what scripts/check-prerequisites.sh checks, this API and Argo Workflows with the templates of
+# platform/05-workflows in the cluster (without a controller nobody ends the removal, and the clean-up says so); the image of
 # the claim; platform-worker on PATH and the streams that `platform-worker streams apply` makes; NATS at NATS_URL, else as service
 # nats in namespace nats, whose port is then forwarded. --local needs the development environment and built tools (make tools).
 set -eu
