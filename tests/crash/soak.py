@@ -137,8 +137,8 @@ class Soak:
 
     async def _ask_for_what_failed(self) -> bool:
         records = await self._arena.records()
-        runs = {app: record.run for app, record in records.items()}
-        failed = [one for one in self._applications if (run := runs.get(one.key)) is not None and run.phase is Phase.FAILED]
+        runs = {app: record.run for app, record in records.items() if record.run is not None}
+        failed = [one for one in self._applications if one.key in runs and runs[one.key].phase is Phase.FAILED]
         for application in failed:
             await self._retry(application)
         return bool(failed)
