@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 #: Seconds between two looks at the ledger, and until a stage that has not ended counts as failed.
 _LOOK, _PATIENCE = 0.1, 60.0
 #: Seconds that a step may take: a claim that never becomes ready is given up after half an hour on a cluster.
-_DEADLINE = 4.0
+_DEADLINE = 6.0
 
 
 class DemoError(RuntimeError):
