@@ -206,7 +206,7 @@ async def run_worker(
 
     inbound = Inbound(
         inbound_options(settings),
-        process.connection.keywords(),
+        process.connection.dial,
         collaborate=collaborate,
         keep=process.connection.keep,
         metrics=process.metrics,

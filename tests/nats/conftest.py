@@ -151,7 +151,7 @@ async def inbound(
         Settings.from_environment({"NATS_URL": url} | (environment or {})),
         ConnectionOptions(reconnect_wait=0.2, ping_interval=ping_interval),
     )
-    broker = CreditPullBroker(connection.keywords(), grace=grace)
+    broker = CreditPullBroker(connection.dial, grace=grace)
     loop = PullLoop(
         stream=STREAM,
         durable=DURABLE,

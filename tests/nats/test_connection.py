@@ -8,6 +8,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+import aiohttp
 import nats
 import nkeys
 import pytest
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.nats.conftest import until
 from tests.support.nats import NatsServer
-from worker.outbound.nats_connection import ConnectionOptions, NatsConnection
+from worker.outbound.nats_connection import ConnectionOptions, NatsConnection, dial
 from worker.settings import Settings
 
 if TYPE_CHECKING:
@@ -84,6 +85,29 @@ async def test_tls_with_a_client_certificate(tmp_path: Path) -> None:
         url = server.url.replace("nats://", "tls://")
         files = {"NATS_TLS_CA_FILE": str(cert), "NATS_TLS_CERT_FILE": str(cert), "NATS_TLS_KEY_FILE": str(key)}
         assert await reaches(server, NATS_URL=url, **files)
+
+
+async def test_nothing_is_told_to_a_server_without_tls_if_tls_is_asked_for(tmp_path: Path) -> None:
+    cert, _ = certificate(tmp_path)
+    async with NatsServer(config={"authorization": {"token": "t0ken"}}) as server:
+        url = server.url.replace("nats://", "tls://")
+        for asked in ({"NATS_URL": url}, {"NATS_URL": server.url, "NATS_TLS_CA_FILE": str(cert)}):
+            keywords = NatsConnection(settings(NATS_TOKEN="t0ken", **asked)).keywords()
+            with pytest.raises(nats.errors.Error, match="the server offers none"):
+                await dial(**keywords | {"max_reconnect_attempts": 1, "allow_reconnect": False})
+
+
+async def test_tls_is_used_where_the_server_leaves_the_choice(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    tls = {"cert_file": str(cert), "key_file": str(key)}
+    async with NatsServer(config={"tls": tls, "allow_non_tls": True}) as server:
+        client = await NatsConnection(settings(NATS_URL=server.url, NATS_TLS_CA_FILE=str(cert))).connect()
+        try:
+            async with aiohttp.ClientSession() as session, session.get(f"{server.monitor_url}/connz") as answer:
+                (connection,) = (await answer.json())["connections"]
+            assert connection["tls_version"]
+        finally:
+            await client.close()
 
 
 async def test_the_second_server_of_the_list_is_used_when_the_first_is_away(nats_server: NatsServer) -> None:

@@ -54,7 +54,7 @@ def wire(url: str, handler: Handler, *, verify: bool = False, admission: OpenAdm
 
     return Inbound(
         InboundOptions(STREAM, DURABLE, SUBJECTS, grace=1.0),
-        connection.keywords(),
+        connection.dial,
         collaborate=collaborate,
         keep=connection.keep,
         metrics=CountingMetrics(),

@@ -61,7 +61,7 @@ async def main(seconds: float, grace: float) -> None:
 
     inbound = Inbound(
         InboundOptions(STREAM, DURABLE, SUBJECTS, max_in_flight=4, grace=grace),
-        connection.keywords(),
+        connection.dial,
         collaborate=collaborate,
         keep=connection.keep,
         metrics=CountingMetrics(),

@@ -24,10 +24,11 @@ from nats.js.api import ConsumerConfig
 from worker.cancellation import close_for_good
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from faststream.message import StreamMessage
     from faststream.nats.message import NatsMessage
+    from nats.aio.client import Client
     from nats.aio.msg import Msg
 
     from worker.inbound.held import Held
@@ -66,19 +67,25 @@ class CreditPullSubscriber(PullStreamSubscriber):
 class CreditPullBroker(NatsBroker):
     """A NATS broker with one credit-pulling subscriber that survives what nats-py calls unrecoverable."""
 
-    def __init__(self, options: Mapping[str, Any], *, grace: float) -> None:
+    def __init__(self, dial: Callable[[], Awaitable[Client]], *, grace: float) -> None:
         """Prepare without connecting.
 
         Args:
-            options: Keyword arguments for ``nats.connect``.
+            dial: Makes the connection.
             grace: Seconds that messages in hand have to finish on shutdown.
         """
         # FastStream logs two lines per message and validates arguments by default: both cost more than the handler
         # of a duplicate.
         super().__init__(logger=None, apply_types=False, graceful_timeout=grace)
-        # The constructor wraps error_cb in one that raises inside nats-py's reconnect task and so kills it for good.
-        self._connection_kwargs = dict(options)
+        self._dial = dial
         self._grace = grace
+
+    async def _connect(self) -> Client:
+        # The base would call nats.connect, with an error_cb that raises inside nats-py's reconnect task and so kills it
+        # for good.
+        connection = await self._dial()
+        self.config.connect(connection)
+        return connection
 
     def credit_pull(
         self,

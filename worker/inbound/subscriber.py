@@ -20,7 +20,7 @@ from worker.inbound.settle import Settler
 from worker.inbound.verdict import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from nats.aio.client import Client
@@ -79,7 +79,7 @@ class Inbound:
     def __init__(
         self,
         options: InboundOptions,
-        connection: Mapping[str, Any],
+        dial: Callable[[], Awaitable[Client]],
         *,
         collaborate: Callable[[Client], Awaitable[Collaborators]],
         keep: Callable[[Client], Coroutine[Any, Any, None]],
@@ -89,7 +89,7 @@ class Inbound:
 
         Args:
             options: Settings.
-            connection: Keyword arguments of ``nats.connect``.
+            dial: Makes the connection.
             collaborate: Builds what needs the connection; called once, connected, before anything is pulled.
             keep: Keeps the connection alive until cancelled.
             metrics: Counters.
@@ -102,7 +102,7 @@ class Inbound:
         self._keeper: asyncio.Task[None] | None = None
         self._stopping = False
         self.consumer: Consumer | None = None
-        self.broker = CreditPullBroker(connection, grace=options.grace)
+        self.broker = CreditPullBroker(dial, grace=options.grace)
         self.loop = PullLoop(
             stream=options.stream,
             durable=options.durable,

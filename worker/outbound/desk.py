@@ -25,7 +25,7 @@ from contracts.names import (
 from worker.cancellation import close_for_good
 from worker.errors import Misconfigured, Rejected, Unavailable
 from worker.outbound.jetstream import SYSTEM, JetStream, StoredMessage
-from worker.outbound.nats_connection import ConnectionOptions, NatsConnection
+from worker.outbound.nats_connection import ConnectionOptions, NatsConnection, dial
 from worker.outbound.record_codec import loads
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ async def _connect(settings: Settings) -> Client:
         "closed_cb": _quiet,
     }
     try:
-        return await nats.connect(**keywords)
+        return await dial(**keywords)
     except (nats.errors.Error, OSError, TimeoutError) as error:
         servers = ", ".join(_without_user(address) for address in settings.nats_url)
         raise Unavailable(

@@ -16,16 +16,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import nats
 import nats.errors
+from nats.aio.client import Client
 
 from worker.cancellation import close_for_good, honour_cancellation
 from worker.errors import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from nats.aio.client import Client
 
     from worker.settings import Settings
 
@@ -67,6 +65,35 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
+class _SafeClient(Client):
+    """A client that does without TLS only if nobody asks for it.
+
+    nats-py speaks in the clear to a server that does not demand TLS, ``tls://`` or not, and logs in: whoever stands in
+    between only has to take the demand out of the server's greeting.
+    """
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        server = self._current_server
+        if initial_connection and "tls" in self.options and server is not None and server.uri.scheme in {"nats", "tls"}:
+            if not (info.get("tls_required") or info.get("tls_available")):
+                if self._transport is not None:
+                    self._transport.close()  # type: ignore[no-untyped-call]  # the base only forgets it
+                raise nats.errors.Error("TLS is asked for, and the server offers none: nothing was sent to it")
+            info["tls_required"] = True  # what nats-py looks at, next, to begin with TLS
+        await super()._process_info(info, initial_connection)
+
+
+async def dial(**keywords: Any) -> Client:
+    """Connect as ``nats.connect`` does, but never in the clear where TLS is asked for.
+
+    Raises:
+        nats.errors.Error, OSError, TimeoutError: no server could be reached within the attempts that are allowed.
+    """
+    client = _SafeClient()
+    await client.connect(**keywords)
+    return client
+
+
 class NatsConnection:
     """Options, callbacks and guard of one client connection.
 
@@ -92,7 +119,7 @@ class NatsConnection:
         self.trouble = "not connected yet"
 
     def keywords(self) -> dict[str, Any]:
-        """Return the keyword arguments of ``nats.connect`` (the broker's too)."""
+        """Return the keyword arguments of ``dial`` (the broker's too)."""
         settings, options = self._settings, self._options
         keywords: dict[str, Any] = {
             "servers": list(settings.nats_url),
@@ -117,9 +144,13 @@ class NatsConnection:
         }
         return keywords | {name: value for name, value in secrets.items() if value is not None}
 
+    async def dial(self) -> Client:
+        """Connect, waiting for a server as long as it takes, for somebody who then has it kept."""
+        return await dial(**self.keywords())
+
     async def connect(self) -> Client:
         """Connect, waiting for a server as long as it takes."""
-        client = await nats.connect(**self.keywords())
+        client = await self.dial()
         await self._on_reconnected()
         return client
 
