@@ -12,7 +12,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FilePath,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from contracts import names
 
@@ -97,14 +106,16 @@ class Settings(BaseModel):
     nats_consumer_group: str = Field(
         default=names.CONSUMER, pattern=_NATS_NAME, description="Durable pull consumer on it that all replicas share."
     )
-    nats_credentials_file: Path | None = Field(default=None, description="Credentials file (JWT and nkey seed).")
-    nats_nkey_seed_file: Path | None = Field(default=None, description="File with an nkey seed.")
+    nats_credentials_file: FilePath | None = Field(default=None, description="Credentials file (JWT and nkey seed).")
+    nats_nkey_seed_file: FilePath | None = Field(default=None, description="File with an nkey seed.")
     nats_user: str | None = Field(default=None, description="User name; goes with `NATS_PASSWORD`.")
     nats_password: SecretStr | None = Field(default=None, description="Password of `NATS_USER`.")
     nats_token: SecretStr | None = Field(default=None, description="Authentication token.")
-    nats_tls_ca_file: Path | None = Field(default=None, description="CA certificates that the servers' must chain to.")
-    nats_tls_cert_file: Path | None = Field(default=None, description="Client certificate; goes with its key.")
-    nats_tls_key_file: Path | None = Field(default=None, description="Key of the client certificate.")
+    nats_tls_ca_file: FilePath | None = Field(
+        default=None, description="CA certificates that the servers' must chain to; demands TLS, as `tls://` does."
+    )
+    nats_tls_cert_file: FilePath | None = Field(default=None, description="Client certificate; goes with its key.")
+    nats_tls_key_file: FilePath | None = Field(default=None, description="Key of the client certificate.")
     nats_replicas: int = Field(
         default=1, ge=1, le=5, description="Copies of streams and bucket that `streams apply` asks for; 3 in a cluster."
     )

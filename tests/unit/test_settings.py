@@ -58,6 +58,7 @@ def test_server_lists(text: str, servers: tuple[str, ...]) -> None:
         ("NATS_URL", " , ", "at least one"),
         ("NATS_STREAM_NAME", "a.b", "pattern"),
         ("PLATFORM_INSTANCE", "A_B", "pattern"),
+        ("NATS_CREDENTIALS_FILE", "/no/such.creds", "does not point to a file (Credentials file"),
         ("LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
         ("LOG_FORMAT", "xml", "'json' or 'text'"),
         ("CRASH_LOOP_DELIVERIES", "20", "greater than or equal to 21"),
@@ -82,8 +83,8 @@ def test_all_problems_are_told_at_once_and_no_value_is() -> None:
     [
         ({"NATS_USER": "u"}, "NATS_USER and NATS_PASSWORD go together"),
         ({"NATS_PASSWORD": "hunter2"}, "NATS_USER and NATS_PASSWORD go together"),
-        ({"NATS_TOKEN": "hunter2", "NATS_CREDENTIALS_FILE": "/a"}, "exclude each other"),
-        ({"NATS_TLS_KEY_FILE": "/a"}, "needs NATS_TLS_CERT_FILE"),
+        ({"NATS_TOKEN": "hunter2", "NATS_CREDENTIALS_FILE": __file__}, "exclude each other"),
+        ({"NATS_TLS_KEY_FILE": __file__}, "needs NATS_TLS_CERT_FILE"),
     ],
 )
 def test_settings_that_contradict_each_other(environment: dict[str, str], words: str) -> None:
