@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,15 @@ pytest_plugins = [
     "tests.support.nats_cluster",
 ]
 
-# How long an example takes says more about the other suites that run beside it than about the code.
-settings.register_profile("beside-others", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+# How long an example takes says more about the other suites that run beside it than about the code. Two runs of the
+# same code try the same examples, so that a failure is no bad luck; PLATFORM_TEST_PROFILE=thorough looks for new ones.
+settings.register_profile(
+    "beside-others",
+    deadline=None,
+    derandomize=os.environ.get("PLATFORM_TEST_PROFILE") != "thorough",
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+)
 settings.load_profile("beside-others")
 
 

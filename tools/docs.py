@@ -169,7 +169,7 @@ def _metrics() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
     async def never(*_: object) -> Any:
         raise NotImplementedError
 
-    inbound = Inbound(inbound_options(Settings()), {}, collaborate=never, keep=never, metrics=meter)
+    inbound = Inbound(inbound_options(Settings()), never, collaborate=never, keep=never, metrics=meter)
     for name, (description, value) in inbound.gauges().items():
         meter.watch(name, description, value)
     labels = {}
