@@ -140,11 +140,11 @@ async def _ask(arena: Arena, what: str) -> None:
     await arena.until(is_done, 60, f"{what} was not carried out")
 
 
-QUICK: tuple[Fault, ...] = (leader_killed, leader_frozen, leaders_step_down)
-SLOW: tuple[Fault, ...] = (leader_cut_off, rolling_restart)
+QUICK: tuple[Fault, ...] = (leader_killed, leaders_step_down)
+SLOW: tuple[Fault, ...] = (leader_frozen, leader_cut_off, rolling_restart)
 CASES = [
     *(pytest.param("embedded", fault, id=f"embedded-{fault.__name__}") for fault in QUICK),
-    *(pytest.param("real", fault, id=f"real-{fault.__name__}", marks=pytest.mark.cluster) for fault in (*QUICK, *SLOW)),
+    *(pytest.param("real", fault, id=f"real-{fault.__name__}", marks=pytest.mark.cluster) for fault in SLOW),
 ]
 
 

@@ -13,10 +13,10 @@ from tests.crash.soak import Plan, Soak
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <StreamWriter:ResourceWarning")
 
 _SEED = int(os.environ.get("CRASH_SEED", "20260101"))
-#: Seconds of trouble: on the embedded API once, on the real one with several seeds.
+#: Seconds of trouble, with one seed for each API; `make soak` tries others.
 CASES = [
     pytest.param("embedded", _SEED, 20.0, id="embedded"),
-    *(pytest.param("real", _SEED + more, 20.0, id=f"real-{more}", marks=pytest.mark.cluster) for more in range(3)),
+    pytest.param("real", _SEED + 1, 20.0, id="real", marks=pytest.mark.cluster),
 ]
 
 
