@@ -97,17 +97,6 @@ async def leader_frozen(stage: Stage) -> None:
         leader.thaw()
 
 
-async def leader_cut_off(stage: Stage) -> None:
-    """It is alive for its clients and hears nothing of the other servers: it must not go on alone."""
-    leader = await _leader(stage)
-    stage.arena.cluster.isolate(leader)
-    try:
-        await stage.flow()
-        await stage.all_told()
-    finally:
-        stage.arena.cluster.rejoin(leader)
-
-
 async def rolling_restart(stage: Stage) -> None:
     """Every server is asked to end and started again, as soon as the one before is back."""
     for server in stage.arena.servers:
@@ -141,7 +130,7 @@ async def _ask(arena: Arena, what: str) -> None:
 
 
 QUICK: tuple[Fault, ...] = (leader_killed, leaders_step_down)
-SLOW: tuple[Fault, ...] = (leader_frozen, leader_cut_off, rolling_restart)
+SLOW: tuple[Fault, ...] = (leader_frozen, rolling_restart)
 CASES = [
     *(pytest.param("embedded", fault, id=f"embedded-{fault.__name__}") for fault in QUICK),
     *(pytest.param("real", fault, id=f"real-{fault.__name__}", marks=pytest.mark.cluster) for fault in SLOW),
