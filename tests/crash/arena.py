@@ -244,13 +244,18 @@ class Arena:
         return published
 
     async def publish_surely(self, subject: str, body: bytes, **facts: Any) -> Published:
-        """Publish until the stream says that it has the event; what it has already, it does not store again."""
+        """Publish until the stream says that it has the event; what it has already, it does not store again.
+
+        Raises:
+            TimeoutError: it did not within two minutes.
+        """
         headers = {"Content-Type": names.CLOUDEVENTS_JSON, str(names.Header.MESSAGE_ID): secrets.token_hex(8)}
-        while True:
-            try:
-                return await self.publish_raw(subject, body, headers=headers, **facts)
-            except BROKER_TROUBLE:
-                await asyncio.sleep(_POLL)
+        async with asyncio.timeout(120):
+            while True:
+                try:
+                    return await self.publish_raw(subject, body, headers=headers, **facts)
+                except BROKER_TROUBLE:
+                    await asyncio.sleep(_POLL)
 
     async def statuses(self, published: Published) -> list[dict[str, Any]]:
         """Return the status events of a published event so far, oldest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import signal
 from dataclasses import dataclass
@@ -86,5 +87,6 @@ class WorkerProcess:
             try:
                 await asyncio.wait_for(self.process.wait(), 15)
             except TimeoutError:
-                self.process.kill()
+                with contextlib.suppress(ProcessLookupError):  # it has ended by itself just now
+                    self.process.kill()
                 await self.process.wait()
