@@ -20,7 +20,7 @@ Location: TypeAlias = tuple[int | str, ...]
 
 _SHOWN_CHARACTERS: Final = 80
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
-_URL_USER: Final = re.compile(r"://[^/@\s]*@")
+_URL_USER: Final = re.compile(r"://[^/\s]*@")
 _SECRET_NAME: Final = re.compile(
     r"(password|passwd|passphrase|secretkey|clientsecret|token|apikey|privatekey|accesskey|credentials?"
     r"|connectionstring|databaseurl)$"
@@ -124,6 +124,11 @@ def quote(value: object) -> str:
         value = without_user(value[: 4 * _SHOWN_CHARACTERS])
     shown = json.dumps(value, ensure_ascii=True, default=repr).replace("\\u2026", "…")
     return shown if len(shown) <= _SHOWN_CHARACTERS else shown[: _SHOWN_CHARACTERS - 2] + '…"'
+
+
+def has_user(text: str) -> bool:
+    """Tell whether a URL in a text carries a user name or password."""
+    return "://" in text and _URL_USER.search(text) is not None
 
 
 def without_user(text: str) -> str:

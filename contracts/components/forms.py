@@ -7,7 +7,6 @@ holds every form against the claim that its values reach.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Final
@@ -17,9 +16,8 @@ from pydantic_core import PydanticCustomError
 
 from contracts import fields
 from contracts.fields import DURATION, MAX_LABEL, RETENTION, Label63, NumberAsText
-from contracts.violations import explain_pattern, quote
+from contracts.violations import explain_pattern, has_user, quote
 
-_URL_USER: Final = re.compile(r"://[^/\s]*@")
 _PRIVATE_KEY: Final = "PRIVATE KEY-----"
 _RESERVED_DATABASES: Final = ("postgres", "template0", "template1", "admin", "local", "config")
 _SMALLEST_VOLUME: Final = 2**30
@@ -87,7 +85,7 @@ _ENDPOINT: Final = explain_pattern(
 
 
 def _without_credentials(value: object) -> object:
-    if isinstance(value, str) and "://" in value and _URL_USER.search(value):
+    if isinstance(value, str) and has_user(value):
         raise PydanticCustomError(
             "secret-value",
             "a URL with credentials",

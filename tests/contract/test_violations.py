@@ -84,6 +84,7 @@ def test_paths(location: tuple[int | str, ...], path: str) -> None:
         ({"a": "secret"}, "an object"),
         (["secret"], "a list"),
         ("https://user:secret@host/x", '"https://…@host/x"'),
+        ("https://user:se@cret@host/x", '"https://…@host/x"'),
     ],
 )
 def test_values_are_shown_as_short_scalars(value: object, shown: str) -> None:
