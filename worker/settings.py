@@ -98,7 +98,7 @@ class Settings(BaseModel):
     nats_url: Servers = Field(
         default=("nats://127.0.0.1:4222",),
         repr=False,
-        description="Addresses of the NATS servers, separated by commas. TLS is spoken where the server requires it.",
+        description="Addresses of the NATS servers, separated by commas; `tls://` demands TLS.",
     )
     nats_stream_name: str = Field(
         default=names.EVENTS_STREAM, pattern=_NATS_NAME, description="Stream that the events come from."
