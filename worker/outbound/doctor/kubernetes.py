@@ -224,11 +224,9 @@ async def _rights(
     """Ask the API server what the account may do; ``where`` is a namespace, ``""`` means all of them."""
     user = f"system:serviceaccount:{namespace}:{name}"
     asked = [(right, verb) for right in rights for verb in right.verbs]
-    # One after the other: if one is refused the rest need not be asked.
+    answers = await asyncio.gather(*(_allowed(cluster, user, right, verb, where) for right, verb in asked))
     missing = [
-        f"{verb} {right.resource}.{right.group}"
-        for right, verb in asked
-        if not await _allowed(cluster, user, right, verb, where)
+        f"{verb} {right.resource}.{right.group}" for (right, verb), may in zip(asked, answers, strict=True) if not may
     ]
     title = f"{name} in {where or 'every namespace'}"
     if missing:
