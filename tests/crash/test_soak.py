@@ -8,27 +8,23 @@ import pytest
 
 from tests.crash.conftest import OpenArena
 from tests.crash.soak import Plan, Soak
+from tests.support.control_plane import ControlPlane
 
 # The NATS client leaves connections open that were made and then not answered.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <StreamWriter:ResourceWarning")
 
 _SEED = int(os.environ.get("CRASH_SEED", "20260101"))
-#: Seconds of trouble; `make soak` tries more, with other seeds and on the embedded API.
-CASES = [pytest.param("real", _SEED, 20.0, id="real", marks=pytest.mark.cluster)]
+#: Of trouble; `make soak` tries more, with other seeds and on the embedded API.
+_SECONDS = 20.0
 
 
-@pytest.mark.parametrize(("server", "seed", "seconds"), CASES, indirect=["server"])
+@pytest.mark.cluster
+@pytest.mark.parametrize("server", ["real"], indirect=True)
 async def test_all_faults_at_random(
-    open_arena: OpenArena,
-    server: str,
-    seed: int,
-    seconds: float,
-    request: pytest.FixtureRequest,
-    capsys: pytest.CaptureFixture[str],
+    open_arena: OpenArena, control_plane: ControlPlane, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plane = request.getfixturevalue("control_plane") if server == "real" else None
     async with open_arena() as arena:
-        verdict = await Soak(arena, Plan(seed, seconds), plane).play()
+        verdict = await Soak(arena, Plan(_SEED, _SECONDS), control_plane).play()
         assert not verdict.problems, "\n".join([verdict.story, *verdict.problems, await arena.describe()])
     with capsys.disabled():
         print(f"  {verdict.story}")
